@@ -1,0 +1,58 @@
+# The commands a developer and CI use. Everything runs from .venv, made from requirements-dev.lock.
+# ARGS passes arguments on:  make test ARGS="-k settings -x"
+
+BIN = .venv/bin
+STAMP = .venv/.installed
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header
+
+.PHONY: help install demo test check gen format bench lock clean
+
+help:
+	@echo "make install   create .venv and install everything (Python 3.11 or newer)"
+	@echo "make demo      try the server offline: the real core, a scripted model"
+	@echo "make test      run the tests; skipped ones are listed with their reasons"
+	@echo "make check     formatting, lint, types, import rules, generated files"
+	@echo "make gen       write the generated files (docs, openapi.json)"
+	@echo "make format    format the code and fix what the linter can fix"
+	@if [ -e benchmarks/run.py ]; then echo "make bench     run the benchmarks"; fi
+	@echo "make lock      bring the lock files up to pyproject.toml (ARGS=--upgrade for newer versions)"
+	@echo "make clean     remove .venv, caches and build output"
+
+install: $(STAMP)
+
+# A no-op while the locks and the project's metadata are unchanged.
+$(STAMP): pyproject.toml requirements-dev.lock scripts/install
+	@PYTHON="$(PYTHON)" scripts/install
+	@touch $(STAMP)
+
+demo: install
+	$(BIN)/codex-http-server demo $(ARGS)
+
+test: install
+	$(BIN)/pytest $(ARGS)
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/gen --check
+
+gen: install
+	$(BIN)/python scripts/gen
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: install
+	$(LOCK) --output-file requirements.lock $(ARGS)
+	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock $(ARGS)
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

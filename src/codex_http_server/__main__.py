@@ -1,0 +1,5 @@
+"""`python -m codex_http_server`."""
+
+from codex_http_server.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""Who the core is signed in as, and what is left of its limits."""

@@ -1,0 +1,1 @@
+"""HTTP: parse, call, render. Knows no engine and no database."""

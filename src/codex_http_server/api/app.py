@@ -1,0 +1,67 @@
+"""The app: routes in one list, middleware in one list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from codex_http_server import __version__
+from codex_http_server.api import problems
+from codex_http_server.api.idempotency import Idempotency
+from codex_http_server.api.middleware import BodyCheck, GateKeeper, RequestLog
+from codex_http_server.api.openapi import describe
+from codex_http_server.api.routes import conversations, events, health, messages, page
+from codex_http_server.api.services import Services
+from codex_http_server.errors import ServerError
+
+ROUTERS = (
+    health.router,
+    conversations.router,
+    messages.router,
+    events.router,
+    page.router,
+)
+
+
+def routes(version: str) -> FastAPI:
+    """The app without its middleware: enough to describe it."""
+    app = FastAPI(
+        title="codex-http-server", version=version, docs_url=None, redoc_url=None
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(ServerError, problems.on_server_error)
+    app.add_exception_handler(RequestValidationError, problems.on_invalid)
+    app.add_exception_handler(HTTPException, problems.on_http)
+    app.openapi = lambda: describe(app)
+    return app
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document of this version, without a server."""
+    return describe(routes(__version__))
+
+
+def build(services: Services) -> ASGIApp:
+    """The whole app. The first wrapper below is the innermost."""
+    app = routes(services.version)
+    app.state.services = services
+    wrapped: ASGIApp = app
+    wrapped = Idempotency(wrapped, services.log)
+    wrapped = BodyCheck(wrapped, services.max_body)
+    wrapped = CORSMiddleware(
+        wrapped,
+        allow_origins=sorted(services.gate.origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID",
+                       "X-Request-Id"],
+        expose_headers=["Location", "Retry-After", "X-Request-Id"],
+        max_age=600,
+    )  # fmt: skip
+    wrapped = GateKeeper(wrapped, services.gate)
+    return RequestLog(wrapped)

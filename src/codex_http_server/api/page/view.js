@@ -1,0 +1,143 @@
+// The conversation in the page: a section for each turn, in it its items and how it ended.
+
+import { el, setText } from "./dom.js";
+import { diffLines, makeItem } from "./items.js";
+
+export class View {
+  constructor(box, folder) {
+    this.box = box;
+    this.folder = folder;
+    this.turns = new Map();
+    this.items = new Map();
+    box.replaceChildren();
+  }
+
+  drawAll(state) {
+    this.box.replaceChildren();
+    this.turns.clear();
+    this.items.clear();
+    for (const turn of state.turns.values()) {
+      this.drawTurn(turn);
+      for (const entry of turn.items.values()) this.drawItem(entry);
+    }
+  }
+
+  draw(changes) {
+    for (const turn of changes.turns) this.drawTurn(turn);
+    for (const entry of changes.items) this.drawItem(entry);
+  }
+
+  drawItem(entry) {
+    const key = `${entry.turnId} ${entry.itemId}`;
+    let made = this.items.get(key);
+    if (!made) {
+      made = makeItem(entry, this.folder);
+      this.items.set(key, made);
+      this.section(entry.turnId).items.append(made.node);
+    }
+    made.draw(entry);
+  }
+
+  section(id) {
+    let found = this.turns.get(id);
+    if (!found) {
+      const items = el("div", "items");
+      const foot = el("div", "turn-foot");
+      const node = el("section", "turn", items, foot);
+      node.dataset.turn = id;
+      found = { node, items, foot, approvals: new Map(), drawn: "" };
+      this.turns.set(id, found);
+      this.box.append(node);
+    }
+    return found;
+  }
+
+  drawTurn(turn) {
+    const section = this.section(turn.id);
+    for (const approval of turn.approvals.values()) drawApproval(section, approval);
+    const now = JSON.stringify([turn.status, turn.synthetic, turn.notice, turn.diff, turn.turn]);
+    if (now === section.drawn) return;
+    section.drawn = now;
+    const parts = [];
+    if (turn.notice) parts.push(notice(turn.notice));
+    if (turn.diff) parts.push(turnDiff(turn.diff, section.foot));
+    if (["completed", "interrupted", "failed"].includes(turn.status)) parts.push(ending(turn));
+    section.foot.replaceChildren(...parts);
+  }
+}
+
+function notice({ retry, text }) {
+  return el("p", retry ? "notice retry" : "notice failed", retry ? `The model's stream broke, retrying: ${text}` : text);
+}
+
+function turnDiff(diff, foot) {
+  const open = foot.querySelector("details")?.open ?? false;
+  const lines = diff.replace(/\n$/, "").split("\n");
+  const files = lines.filter((line) => line.startsWith("diff --git ")).length;
+  const what = files ? ` (${files} ${files === 1 ? "file" : "files"})` : "";
+  const fold = el("details", "turn-diff", el("summary", "", `All changes of this turn${what}`), diffLines(lines));
+  fold.open = open;
+  return fold;
+}
+
+const REASONS = {
+  core_lost: "the Codex core stopped",
+  server_restarted: "the server was restarted",
+  server_stopped: "the server was stopped",
+};
+
+function ending(turn) {
+  const took = turn.turn?.durationMs;
+  const time = typeof took === "number" ? `, ${(took / 1000).toFixed(1)} s` : "";
+  if (turn.status === "completed") return el("p", "ending", `Turn done${time}`);
+  if (turn.status === "interrupted") {
+    const why = turn.synthetic ? `: ${REASONS[turn.synthetic] ?? turn.synthetic}` : "";
+    return el("p", "ending stopped", `Turn interrupted${why}${time}`);
+  }
+  const error = turn.turn?.error ?? {};
+  const node = el("div", "ending failed", el("strong", "", "Turn failed"));
+  node.append(`: ${error.message ?? "no reason was given"}`);
+  if (error.additionalDetails) node.append(el("p", "hint", error.additionalDetails));
+  return node;
+}
+
+const ASKED = { command: "to run a command", file_change: "to change files", permissions: "for permissions", question: "a question" };
+
+function drawApproval(section, { id, asked, ended }) {
+  let node = section.approvals.get(id);
+  if (!node) {
+    node = el("article", "item approval");
+    section.approvals.set(id, node);
+    section.items.append(node);
+  }
+  const request = asked.request ?? {};
+  const head = el("p", "", el("strong", "", `Codex asked ${ASKED[asked.kind] ?? `for approval (${asked.kind ?? "unknown"})`}`));
+  const parts = [head];
+  if (request.command) parts.push(el("pre", "", String(request.command)));
+  if (request.reason) parts.push(el("p", "", String(request.reason)));
+  parts.push(el("p", "outcome", ended ? outcome(ended) : "waiting for an answer"));
+  node.replaceChildren(...parts);
+}
+
+function outcome({ by, reason, decision }) {
+  const word = typeof decision === "string" ? decision : (decision?.decision ?? "");
+  const said = typeof word === "string" && word ? (word === "decline" ? "declined" : word) : "declined";
+  if (reason === "no_approval_routes") {
+    return `${said} by the server: this version can't ask you yet, so it says no.`;
+  }
+  return `${said}${by ? ` by ${by}` : ""}${reason ? ` (${reason})` : ""}`;
+}
+
+/** A time in words, short: for the list of conversations. */
+export function ago(iso, now) {
+  const seconds = Math.max(0, (now - Date.parse(iso)) / 1000);
+  if (seconds < 60) return "now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+export function setPill(node, text, kind) {
+  setText(node.querySelector("span:last-child") ?? node, text);
+  node.dataset.kind = kind;
+}

@@ -1,0 +1,158 @@
+"""Errors as HTTP: the one table from code to status, and the problem+json body (RFC 9457).
+
+The only place where a status is chosen. An error that is not in the tree becomes `internal`:
+its text goes to the log, never to the caller.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from codex_http_server import errors
+from codex_http_server.errors import ServerError, StartError, Unavailable
+from codex_http_server.logs import get_logger
+
+log = get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS: Final[dict[str, int]] = {
+    "bad_request": 400,
+    "bad_cursor": 400,
+    "forbidden": 403,
+    "origin_not_allowed": 403,
+    "forwarded_not_allowed": 403,
+    "elevate_required": 403,
+    "not_found": 404,
+    "conversation_not_found": 404,
+    "message_not_found": 404,
+    "method_not_allowed": 405,
+    "body_timeout": 408,
+    "conflict": 409,
+    "conversation_busy": 409,
+    "turn_not_steerable": 409,
+    "override_needs_new_turn": 409,
+    "no_running_turn": 409,
+    "queue_full": 409,
+    "idempotency_key_reused": 409,
+    "request_in_progress": 409,
+    "body_too_large": 413,
+    "message_too_large": 413,
+    "not_json": 415,
+    "host_not_allowed": 421,
+    "invalid_request": 422,
+    "invalid_working_directory": 422,
+    "core_refused": 422,
+    "internal": 500,
+    "unavailable": 503,
+    "core_unavailable": 503,
+    "core_timeout": 503,
+    "overloaded": 503,
+    "stopping": 503,
+    "storage_full": 507,
+}
+
+
+def problem(error: ServerError, request_id: str) -> Response:
+    """The answer for an error."""
+    status = STATUS[error.code]
+    body: dict[str, Any] = {
+        "type": f"urn:codex-http-server:error:{error.code}",
+        "title": error.title,
+        "status": status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if error.hint:
+        body["hint"] = error.hint
+    headers = {"Cache-Control": "no-store"}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    return JSONResponse(body | error.extra, status, headers, media_type=MEDIA_TYPE)
+
+
+def request_id(request: Request) -> str:
+    """The id that the log knows this request by."""
+    return str(request.scope.get("request_id", ""))
+
+
+async def on_server_error(request: Request, error: Exception) -> Response:
+    """A `ServerError` that a route raised."""
+    assert isinstance(error, ServerError)
+    return problem(error, request_id(request))
+
+
+async def on_invalid(request: Request, error: Exception) -> Response:
+    """Input that does not fit the schema: 400 if it can't be read, else 422 naming the field."""
+    assert isinstance(error, RequestValidationError)
+    found: list[dict[str, Any]] = [
+        {"field": _field(each["loc"]), "message": _message(each)} for each in error.errors()
+    ]
+    if any(each["type"] == "json_invalid" for each in error.errors()):
+        return problem(errors.BadRequest("The body is not JSON."), request_id(request))
+    sentence = "; ".join(f"{each['field']}: {each['message']}" for each in found)
+    return problem(errors.Invalid(f"{sentence}.", errors=found), request_id(request))
+
+
+def _field(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc if part not in ("body", "query", "path")) or "body"
+
+
+def _message(found: dict[str, Any]) -> str:
+    text = str(found["msg"]).removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """404 and 405 of the router, and what the framework itself refuses."""
+    assert isinstance(error, HTTPException)
+    known: dict[int, ServerError] = {
+        404: errors.NotFound(f"There is no route {request.url.path}."),
+        405: errors.MethodNotAllowed(f"{request.method} is not a method of {request.url.path}."),
+    }
+    found = known.get(error.status_code, errors.BadRequest(str(error.detail)))
+    answer = problem(found, request_id(request))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def on_unexpected(request: Request, error: Exception) -> Response:
+    """Anything else: the trace goes to the log, the caller gets the request id."""
+    log.error("a request failed", exc_info=error, path=request.url.path)
+    return problem(errors.Internal("The server failed."), request_id(request))
+
+
+def tree(base: type[ServerError] = ServerError) -> Iterator[type[ServerError]]:
+    """Every error class that a caller can meet over HTTP."""
+    yield base
+    for child in base.__subclasses__():
+        if not issubclass(child, StartError):
+            yield from tree(child)
+
+
+def markdown() -> str:
+    """docs/errors.md, from the tree and the table."""
+    lines = [
+        "# Errors",
+        "",
+        "Every error is `application/problem+json` (RFC 9457): `type`, `title`, `status`,",
+        "`detail` (what happened), `code` (stable, below), `request_id` (find it in the log)",
+        "and, where it helps, `hint` (what to do) and `errors` (which fields).",
+        "",
+        "| status | code | meaning |",
+        "|---|---|---|",
+    ]
+    seen: dict[str, str] = {}
+    for each in tree():
+        seen.setdefault(each.code, " ".join(inspect.cleandoc(each.__doc__ or "").split()))
+    for code, status in sorted(STATUS.items(), key=lambda pair: (pair[1], pair[0])):
+        lines.append(f"| {status} | `{code}` | {seen[code]} |")
+    return "\n".join(lines) + "\n"

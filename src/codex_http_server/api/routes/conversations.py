@@ -1,0 +1,128 @@
+"""Conversations: make, list, look at, change, interrupt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from starlette.responses import JSONResponse
+
+from codex_http_server.api.routes.health import core_view
+from codex_http_server.api.schemas import (
+    ConversationPage,
+    ConversationView,
+    CreateConversation,
+    Interrupt,
+    Interrupted,
+    InterruptedAll,
+    ItemPage,
+    PatchConversation,
+    Snapshot,
+    check_directory,
+)
+from codex_http_server.api.services import Services, Use
+from codex_http_server.conversations import views
+from codex_http_server.errors import BadCursor
+from codex_http_server.eventlog.base import ConversationFilter
+
+router = APIRouter(tags=["conversations"])
+
+PAGE_DEFAULT, PAGE_MAX = 50, 200
+SNAPSHOT_ITEMS = 100
+
+
+@router.post("/conversations", status_code=201, response_model=ConversationView)
+async def create(body: CreateConversation, services: Use) -> JSONResponse:
+    """Start a conversation in a directory. The core must be ready; waits 10 s for it."""
+    directory = check_directory(body.working_directory)
+    entry = await services.manager.create(directory, body.title, body.stated())
+    view = entry.conversation.view()
+    return JSONResponse(view, 201, {"Location": f"/conversations/{view['id']}"})
+
+
+@router.get("/conversations", response_model=ConversationPage)
+async def list_conversations(
+    services: Use,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
+    cursor: str | None = None,
+    q: Annotated[str | None, Query(max_length=200, description="In title or preview.")] = None,
+    archived: bool = False,
+    working_directory: str | None = None,
+    status: Literal["idle", "running"] | None = None,
+) -> JSONResponse:
+    """Newest first. `next_cursor` is null on the last page."""
+    wanted = ConversationFilter(q, archived, working_directory, status)
+    found = await services.log.conversations(wanted, _before(cursor), limit + 1)
+    page = found[:limit]
+    more = page[-1].id if len(found) > limit else None
+    data = [views.conversation(record, services.log.head(record.id)) for record in page]
+    return JSONResponse({"data": data, "next_cursor": more})
+
+
+def _before(cursor: str | None) -> str | None:
+    """The cursor of a list is the last id that it showed."""
+    if cursor is None:
+        return None
+    try:
+        return str(UUID(cursor))
+    except ValueError:
+        raise BadCursor(f"{cursor[:80]!r} is not a cursor of this list.") from None
+
+
+@router.get(
+    "/conversations/{conversation_id}", response_model=ConversationView | Snapshot
+)
+async def look(
+    conversation_id: str, services: Use, include: Literal["snapshot"] | None = None
+) -> JSONResponse:
+    """The conversation; with `include=snapshot` all that a first paint needs, at one seq."""
+    entry = await services.manager.get(conversation_id)
+    if include is None:
+        return JSONResponse(entry.conversation.view())
+    body = await entry.conversation.snapshot(SNAPSHOT_ITEMS, entry.messages.queue())
+    return JSONResponse(body | _surroundings(services))
+
+
+def _surroundings(services: Services) -> dict[str, Any]:
+    return {"core": core_view(services), "account": services.accounts.last}
+
+
+@router.patch("/conversations/{conversation_id}", response_model=ConversationView)
+async def change(conversation_id: str, body: PatchConversation, services: Use) -> JSONResponse:
+    """Change the title, or the policy of the turns to come."""
+    entry = await services.manager.get(conversation_id)
+    await entry.conversation.update(body.title, body.stated())
+    return JSONResponse(entry.conversation.view())
+
+
+@router.get("/conversations/{conversation_id}/items", response_model=ItemPage)
+async def items(
+    conversation_id: str,
+    services: Use,
+    before: Annotated[int, Query(ge=1, description="Items that ended before this seq.")] = 2**62,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = SNAPSHOT_ITEMS,
+) -> JSONResponse:
+    """Ended items, oldest first: the newest `limit` before seq `before`."""
+    await services.manager.get(conversation_id)
+    found, left = await services.log.items(conversation_id, before, limit)
+    return JSONResponse({"data": [views.item(event) for event in found], "items_before": left})
+
+
+@router.post(
+    "/conversations/{conversation_id}/interrupt", status_code=202, response_model=Interrupted
+)
+async def interrupt(
+    conversation_id: str, services: Use, body: Interrupt | None = None
+) -> JSONResponse:
+    """Ask the running turn to end; commands that it still runs are ended too."""
+    entry = await services.manager.get(conversation_id)
+    removed = await entry.messages.clear() if body and body.clear_queue else 0
+    turn_id = await entry.messages.interrupt()
+    return JSONResponse({"turn_id": turn_id, "removed_messages": removed}, 202)
+
+
+@router.post("/interrupt", status_code=202, response_model=InterruptedAll, tags=["server"])
+async def interrupt_all(services: Use) -> JSONResponse:
+    """Ask every running turn to end."""
+    return JSONResponse({"conversations": await services.manager.interrupt_all()}, 202)

@@ -1,0 +1,56 @@
+"""Is the server there, and would it take a message?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from codex_http_server.api.schemas import AuthStatus, Health, Ready
+from codex_http_server.api.services import Services, Use
+
+router = APIRouter(tags=["server"])
+
+
+def core_view(services: Services) -> dict[str, Any]:
+    """The core's state, as /health and snapshots show it."""
+    state = services.manager.engine.state
+    return {
+        "state": state.state,
+        "version": state.version,
+        "reason": state.reason,
+        "protocol": services.protocol.report,
+    }
+
+
+@router.get("/health", response_model=Health)
+async def health(services: Use) -> JSONResponse:
+    """Always 200 and quick, whatever the core does."""
+    body = {"status": "ok", "version": services.version, "core": core_view(services)}
+    return JSONResponse(body)
+
+
+@router.get("/ready", response_model=Ready, responses={503: {"model": Ready}})
+async def ready(services: Use) -> JSONResponse:
+    """200 only when a message would be accepted, else 503 with the reasons."""
+    reasons = list(_reasons(services))
+    return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+
+def _reasons(services: Services) -> list[str]:
+    state = services.manager.engine.state
+    found: list[str] = []
+    if state.state != "ready":
+        found.append(f"the core is {state.state}" + (f": {state.reason}" if state.reason else ""))
+    if services.log.failure is not None:
+        found.append(f"the event log can't be written: {services.log.failure}")
+    if not services.manager.accepting:
+        found.append("the server is stopping")
+    return found
+
+
+@router.get("/auth/status", response_model=AuthStatus, tags=["account"])
+async def auth_status(services: Use) -> JSONResponse:
+    """Who the core is signed in as, asked of the core itself."""
+    return JSONResponse(await services.accounts.status())

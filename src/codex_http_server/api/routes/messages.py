@@ -1,0 +1,187 @@
+"""Messages: send one, wait for its turn or stream it; the queue of those that wait.
+
+The way of one message begins here: parse, call; then conversations/manager.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from codex_http_server.api import sse, streams
+from codex_http_server.api.idempotency import key_of
+from codex_http_server.api.schemas import (
+    Finished,
+    Message,
+    QueuedView,
+    QueueView,
+    Reorder,
+    SendMessage,
+    Submitted,
+)
+from codex_http_server.api.services import Services, Use
+from codex_http_server.conversations import policy, views
+from codex_http_server.conversations.manager import Open
+from codex_http_server.conversations.messages import DONE, Submission
+from codex_http_server.events import TURN_COMPLETED, Event
+from codex_http_server.records import SubmitRecord
+
+router = APIRouter(tags=["messages"])
+
+WAIT_MAX = 600
+BASE = "/conversations/{conversation_id}"
+
+
+@router.post(
+    f"{BASE}/messages",
+    status_code=202,
+    response_model=Submitted,
+    responses={
+        200: {
+            "model": Finished,
+            "description": "With `?wait=`: the finished turn. With `Accept: text/event-stream`:"
+            " the turn's events, ending with it.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def send(
+    conversation_id: str,
+    body: SendMessage,
+    request: Request,
+    services: Use,
+    wait: Annotated[float, Query(ge=0, le=WAIT_MAX, description="Seconds to wait.")] = 0,
+) -> Response:
+    """Send a message. It is on disk before the core hears of it; 202 means it will not be lost."""
+    streaming = wants_stream(request)
+    wanted = Submission(
+        message=body.parts(),
+        body_hash=body.digest(),
+        while_busy=body.while_busy,
+        overrides=body.stated(),
+        output_schema=body.output_schema,
+        key=key_of(request.headers),
+        own_turn=streaming or wait > 0,
+    )
+    entry = await services.manager.get(conversation_id)
+    record = await entry.messages.submit(wanted)
+    if streaming:
+        return StreamingResponse(
+            _turn(services, entry, record), media_type=streams.MEDIA_TYPE, headers=streams.HEADERS
+        )
+    if wait and (done := await _within(entry, record, wait)) is not None:
+        return await _finished(services, entry, done)
+    return JSONResponse(_submitted(entry, record), 202)
+
+
+def wants_stream(request: Request) -> bool:
+    """Whether the caller asks for Server-Sent Events."""
+    return streams.MEDIA_TYPE in request.headers.get("accept", "")
+
+
+def _submitted(entry: Open, record: SubmitRecord) -> dict[str, Any]:
+    effective = policy.effective(entry.conversation.record, record.overrides)
+    body = {
+        "submit_id": record.id,
+        "turn_id": record.turn_id,
+        "status": entry.messages.status(record),
+        "events": f"/conversations/{record.conversation_id}/events?after={record.after}",
+        "policy": views.policy_fields(effective),
+    }
+    return body | ({"error": record.error} if record.error else {})
+
+
+async def _within(entry: Open, record: SubmitRecord, seconds: float) -> SubmitRecord | None:
+    try:
+        async with asyncio.timeout(seconds):
+            return await entry.messages.wait(record.id, DONE)
+    except TimeoutError:
+        return None
+
+
+async def _finished(services: Services, entry: Open, record: SubmitRecord) -> Response:
+    await services.log.durable()
+    found = (
+        await services.log.turn_events(record.conversation_id, record.turn_id)
+        if record.turn_id
+        else []
+    )
+    turns = views.turns(found)
+    body = _submitted(entry, record) | {
+        "turn": turns[-1]["turn"] if turns else None,
+        "reply": views.reply(found),
+    }
+    return JSONResponse(body, 200)
+
+
+async def _turn(services: Services, entry: Open, record: SubmitRecord) -> AsyncIterator[bytes]:
+    """The turn of one message as a stream that ends with it; comments while it waits."""
+    yield sse.OPENING
+    while (bound := await _bound(entry, record, services.heartbeat)) is None:
+        if services.feed.closed:
+            yield sse.bare_frame(streams.core_frame(services, "the server is stopping"))
+            return
+        yield sse.COMMENT
+    if bound.turn_id is None:  # removed from the queue, or refused by the core
+        yield sse.bare_frame(streams.submit_frame(_submitted(entry, bound)))
+        return
+
+    def ours(event: Event) -> bool:
+        return event.turn_id == bound.turn_id
+
+    plan = streams.Plan(
+        conversation_id=record.conversation_id,
+        cursor=streams.Cursor(record.after),
+        heartbeat=services.heartbeat,
+        passes=ours,
+        last=lambda event: event.type == TURN_COMPLETED,
+    )
+    async for chunk in streams.follow(services, plan):
+        yield chunk
+
+
+async def _bound(entry: Open, record: SubmitRecord, seconds: float) -> SubmitRecord | None:
+    """The message once it has a turn or never will; None when the time is up."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await entry.messages.wait(record.id, ("started", *DONE))
+    except TimeoutError:
+        return None
+
+
+# --- the queue ------------------------------------------------------------------------------
+
+
+@router.get(f"{BASE}/queue", response_model=QueueView)
+async def queue(conversation_id: str, services: Use) -> JSONResponse:
+    """The waiting messages, in order."""
+    entry = await services.manager.get(conversation_id)
+    return JSONResponse({"data": entry.messages.queue()})
+
+
+@router.put(f"{BASE}/queue", response_model=QueueView)
+async def reorder(conversation_id: str, body: Reorder, services: Use) -> JSONResponse:
+    """Put the waiting messages in another order."""
+    entry = await services.manager.get(conversation_id)
+    await entry.messages.reorder(body.order)
+    return JSONResponse({"data": entry.messages.queue()})
+
+
+@router.patch(f"{BASE}/queue/{{submit_id}}", response_model=QueuedView)
+async def edit(conversation_id: str, submit_id: str, body: Message, services: Use) -> JSONResponse:
+    """Change the text of a waiting message."""
+    entry = await services.manager.get(conversation_id)
+    return JSONResponse(views.queued(await entry.messages.edit(submit_id, body.parts())))
+
+
+@router.delete(f"{BASE}/queue/{{submit_id}}", status_code=204)
+async def remove(conversation_id: str, submit_id: str, services: Use) -> Response:
+    """Take a waiting message back."""
+    entry = await services.manager.get(conversation_id)
+    await entry.messages.remove(submit_id)
+    return Response(status_code=204)

@@ -1,0 +1,49 @@
+"""What the routes work with, handed to them as a dependency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from codex_http_server.accounts.accounts import Accounts
+from codex_http_server.auth.policy import Gate
+from codex_http_server.conversations.feed import Feed
+from codex_http_server.conversations.manager import Manager
+from codex_http_server.eventlog.base import EventLog
+
+
+@dataclass
+class Protocols:
+    """How the core's protocol compares to the recorded one; None until it was compared."""
+
+    report: dict[str, Any] | None = None
+
+
+@dataclass
+class Services:
+    """The pieces that `runtime` has put together."""
+
+    version: str
+    manager: Manager
+    feed: Feed
+    log: EventLog
+    accounts: Accounts
+    gate: Gate
+    heartbeat: float
+    max_streams: int
+    max_body: int
+    protocol: Protocols = field(default_factory=Protocols)
+    streams: int = 0
+
+
+def services(request: Request) -> Services:
+    """The services of the app that serves this request."""
+    found = request.app.state.services
+    assert isinstance(found, Services)
+    return found
+
+
+Use = Annotated[Services, Depends(services)]

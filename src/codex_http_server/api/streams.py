@@ -1,0 +1,138 @@
+"""Event streams over HTTP: a reader of the feed turned into a response.
+
+Owns the heartbeat, the opening and the end of a stream, and the count of open ones. A stream
+never answers with a 5xx: EventSource gives up for good on those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from starlette.responses import StreamingResponse
+
+from codex_http_server import events
+from codex_http_server.api import sse
+from codex_http_server.api.services import Services
+from codex_http_server.clock import now_ms
+from codex_http_server.conversations.feed import Batch
+from codex_http_server.events import Event, transient
+
+HEADERS: Final = {
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
+MEDIA_TYPE: Final = "text/event-stream"
+OVERLOAD_RETRY: Final = b"retry: 5000\n"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a stream begins. `reset` is the frame that says why it is not where it was asked."""
+
+    after: int
+    reset: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One stream: what is read, which events pass, how they are framed, when it ends."""
+
+    conversation_id: str | None
+    cursor: Cursor
+    heartbeat: float
+    heartbeat_data: bool = False
+    passes: Callable[[Event], bool] | None = None
+    last: Callable[[Event], bool] | None = None
+
+    def filtered(self, passes: Callable[[Event], bool]) -> Plan:
+        """The same stream with only some of its events."""
+        return replace(self, passes=passes)
+
+    def frames(self, chosen: Iterable[Event]) -> bytes:
+        """The frames of some events."""
+        if self.conversation_id is None:
+            return sse.all_frames(chosen)
+        return sse.conversation_frames(chosen)
+
+
+def respond(services: Services, plan: Plan) -> StreamingResponse:
+    """The response that streams `plan`."""
+    body = _overload(services) if services.streams >= services.max_streams else _run(services, plan)
+    return StreamingResponse(body, media_type=MEDIA_TYPE, headers=HEADERS)
+
+
+async def _overload(services: Services) -> AsyncIterator[bytes]:
+    reason = f"{services.max_streams} event streams are open already"
+    yield OVERLOAD_RETRY + sse.bare_frame(core_frame(services, reason))
+
+
+async def _run(services: Services, plan: Plan) -> AsyncIterator[bytes]:
+    services.streams += 1
+    try:
+        yield sse.OPENING
+        if plan.cursor.reset is not None:
+            yield sse.bare_frame(plan.cursor.reset)
+        async for chunk in follow(services, plan):
+            yield chunk
+    finally:
+        services.streams -= 1
+
+
+async def follow(services: Services, plan: Plan) -> AsyncIterator[bytes]:
+    """The frames of a stream, in chunks, until its last event or until the server stops."""
+    with services.feed.reader(plan.conversation_id, plan.cursor.after) as reader:
+        while True:
+            batch = await reader.next(plan.heartbeat)
+            if batch.ended:
+                yield sse.bare_frame(core_frame(services, "the server is stopping"))
+                return
+            chosen, done = _choose(plan, batch.events)
+            chunk = b"".join(map(sse.bare_frame, batch.notices)) + plan.frames(chosen)
+            if chunk or not _something(batch):
+                yield chunk or _beat(plan)
+            if done:
+                return
+
+
+def _something(batch: Batch) -> bool:
+    return bool(batch.events or batch.notices)
+
+
+def _choose(plan: Plan, found: Sequence[Event]) -> tuple[Sequence[Event], bool]:
+    """The events that pass, up to and with the last one of the stream, and whether it came."""
+    chosen = found if plan.passes is None else [event for event in found if plan.passes(event)]
+    if plan.last is not None:
+        for index, event in enumerate(chosen):
+            if plan.last(event):
+                return chosen[: index + 1], True
+    return chosen, False
+
+
+def _beat(plan: Plan) -> bytes:
+    if not plan.heartbeat_data:
+        return sse.COMMENT
+    return sse.bare_frame(transient("heartbeat", {}, at_ms=now_ms()))
+
+
+def core_frame(services: Services, reason: str | None = None) -> bytes:
+    """The core's state as a frame outside the log."""
+    state = services.manager.engine.state
+    body: dict[str, Any] = {
+        "state": state.state,
+        "version": state.version,
+        "reason": reason or state.reason,
+    }
+    return transient(events.CORE_STATE, body, at_ms=now_ms(), core=state.version or "")
+
+
+def reset_frame(reason: str, head: int | str, log_id: str, snapshot: str | None) -> bytes:
+    """The frame that tells a reader that its cursor means nothing here."""
+    body = {"reason": reason, "head": head, "log_id": log_id, "snapshot": snapshot}
+    return transient(events.FEED_RESET, body, at_ms=now_ms())
+
+
+def submit_frame(body: dict[str, Any]) -> bytes:
+    """The frame that ends the stream of a message that never got a turn."""
+    return transient("message/removed", body, at_ms=now_ms())

@@ -1,0 +1,73 @@
+"""Who may call at all: the Host, Origin and proxy checks, before routing. Pure.
+
+A page of another site must not reach this server (Origin), also not under a name of its own
+that resolves to 127.0.0.1 (Host, "DNS rebinding"). Both are refused with an error of their
+own: silence towards CORS alone would still have run the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from codex_http_server.errors import (
+    ForwardedNotAllowed,
+    HostNotAllowed,
+    OriginNotAllowed,
+    ServerError,
+)
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What is let through: host names (without port) and exact origins."""
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
+
+    def refusal(self, headers: Mapping[str, str]) -> ServerError | None:
+        """Why a request with these headers (lower-case names) is refused; None if it is not."""
+        host = headers.get("host", "").lower()
+        if _name(host) not in self.hosts:
+            return HostNotAllowed(
+                f"The Host header {host[:200]!r} is not a name of this server.",
+                hint="Call it as 127.0.0.1 or localhost, or add the name with --allow-host.",
+            )
+        origin = headers.get("origin")
+        if origin is not None and not self._origin_fits(origin, host):
+            return OriginNotAllowed(
+                f"Pages of {origin[:200]} may not call this server.",
+                hint="Add the origin with --allow-origin.",
+            )
+        if any(name in headers for name in FORWARDED):
+            return ForwardedNotAllowed(
+                "The request came through a proxy, and none is configured.",
+                hint="Call the server directly.",
+            )
+        return None
+
+    def _origin_fits(self, origin: str, host: str) -> bool:
+        if origin.lower() in self.origins:
+            return True
+        parts = urlsplit(origin.lower())
+        return parts.scheme == "http" and bool(parts.netloc) and parts.netloc == host
+
+
+def gate(allow_hosts: Collection[str], allow_origins: Collection[str]) -> Gate:
+    """The gate of a server on loopback."""
+    return Gate(
+        LOOPBACK | {host.lower() for host in allow_hosts},
+        frozenset(origin.lower() for origin in allow_origins),
+    )
+
+
+def _name(host: str) -> str:
+    """`127.0.0.1:3032` → `127.0.0.1`, `[::1]:3032` → `[::1]`."""
+    if host.startswith("["):
+        return host[: host.find("]") + 1]
+    return host.rsplit(":", 1)[0] if ":" in host else host

@@ -1,0 +1,45 @@
+"""The list of commands. `codex-http-server` alone is `codex-http-server serve`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from codex_http_server import __version__
+from codex_http_server.cli import demo, serve
+
+GROUP_OPTIONS: Final = ("--help", "--version", "--install-completion", "--show-completion")
+
+app = typer.Typer(
+    help="The Codex coding agent behind plain HTTP. Without a command: serve.",
+    no_args_is_help=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _group(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """The entry point of the `codex-http-server` command."""
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in GROUP_OPTIONS):
+        arguments = ["serve", *arguments]
+    app(arguments)

@@ -1,0 +1,32 @@
+"""Time and new ids, in one place, so that both are parameters and not hidden inputs."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from datetime import UTC, datetime
+
+
+def now_ms() -> int:
+    """Wall-clock time in milliseconds since 1970 (UTC)."""
+    return time.time_ns() // 1_000_000
+
+
+def rfc3339(ms: int) -> str:
+    """`ms` since 1970 as an RFC 3339 timestamp with milliseconds, in UTC."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, then random bits.
+
+    Ids made later sort later, down to the millisecond. `uuid.uuid7` comes with Python 3.14.
+    """
+    value = (now_ms() << 80) | int.from_bytes(os.urandom(10), "big")
+    value &= ~(0xF000 << 64)
+    value |= 0x7000 << 64
+    value &= ~(0xC000 << 48)
+    value |= 0x8000 << 48
+    return str(uuid.UUID(int=value))

@@ -1,0 +1,1 @@
+"""The middle of the product: conversations, their turns, their readers."""

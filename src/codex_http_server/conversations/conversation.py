@@ -1,0 +1,263 @@
+"""One conversation: its one owner, through which every event and every command passes.
+
+Owns the record, what is open, and the thread's place in the present core. `messages.py` owns
+the messages on their way into turns. Events come in on the event loop, in order, and are
+appended before anything else looks at them.
+Before: manager. After: engine (commands), eventlog (events).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from codex_http_server import events
+from codex_http_server.clock import now_ms
+from codex_http_server.conversations import policy, views
+from codex_http_server.engine.base import Engine, Thread
+from codex_http_server.errors import NoTurn
+from codex_http_server.eventlog.base import EventLog
+from codex_http_server.events import TEXT_DELTAS, Draft, raw
+from codex_http_server.records import ConversationRecord, Record, Stated
+from codex_http_server.state import Open
+
+PREVIEW: Final = 200  # characters of the first message that a list shows
+REPLAY: Final = 2000  # events read at once when what is open is rebuilt
+SETTLE: Final = 10.0  # seconds an interrupt waits for a turn that is just starting
+
+Work = Coroutine[Any, Any, None]
+
+
+class Host(Protocol):
+    """What a conversation needs of the manager."""
+
+    @property
+    def accepting(self) -> bool:
+        """False once the server is stopping."""
+        ...
+
+    def bind(self, thread_id: str, conversation: Conversation) -> None:
+        """From now on the events of this thread go to this conversation."""
+        ...
+
+    def spawn(self, work: Work) -> None:
+        """Run `work` as a task that the manager owns."""
+        ...
+
+
+class Conversation:
+    """See the head of this file. Made by the manager only."""
+
+    def __init__(
+        self, record: ConversationRecord, log: EventLog, engine: Engine, host: Host
+    ) -> None:
+        self.record = record
+        self.log = log
+        self.engine = engine
+        self.host = host
+        self.open = Open()
+        self.turn_policies: dict[str, msgspec.Raw] = {}
+        self.on_appended: Callable[[Sequence[Draft]], None] = lambda _: None
+        self._loaded = False
+        self._stopping: set[str] = set()
+        self._changed = asyncio.Event()
+        if record.thread_id:
+            host.bind(record.thread_id, self)
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the running turn was asked to end."""
+        turn = self.open.current
+        return turn is not None and turn.turn_id in self._stopping
+
+    # --- events in --------------------------------------------------------------------------
+
+    def on_event(self, draft: Draft, will_retry: bool = False) -> None:
+        """Take one event of the core."""
+        if draft.type in TEXT_DELTAS:  # the hot path: nothing but the log changes
+            self.open.apply(draft)
+            self.log.append(self.id, (draft,))
+            return
+        self.append(self.open.admit(draft, will_retry=will_retry))
+
+    def on_core_lost(self, reason: str) -> None:
+        """The core is gone: end what it had open."""
+        self._loaded = False
+        self.append(self.open.lost(reason, now_ms()))
+
+    def expire(self, before_ms: int) -> None:
+        """End background commands that started before `before_ms`."""
+        self.append(self.open.expired(before_ms, now_ms()))
+
+    def append(self, drafts: Sequence[Draft], records: Sequence[Record] = ()) -> None:
+        """Fold the drafts into the state and append them, with what they change, in one commit."""
+        if not drafts:
+            return
+        for draft in drafts:
+            if draft.type == events.TURN_STARTED:
+                draft.policy = self.turn_policies.pop(draft.turn_id or "", None)
+        was_open, next_seq = bool(self.open), self.log.last_appended(self.id) + 1
+        before = self._face()
+        for draft in drafts:
+            self.open.apply(draft)
+            self._note(draft)
+        if bool(self.open) is not was_open:
+            self.record.open_since = next_seq if self.open else 0
+        changed = [self.record] if self._face() != before else []
+        self.log.append(self.id, drafts, [*records, *changed])
+        self.on_appended(drafts)
+        self.wake()
+
+    def _face(self) -> tuple[object, ...]:
+        record = self.record
+        return (record.status, record.open_since, record.title, record.updated_ms)
+
+    def _note(self, draft: Draft) -> None:
+        """Carry over into the record what an event says of the whole conversation."""
+        match draft.type:
+            case events.TURN_STARTED | events.TURN_COMPLETED:
+                self.record.status = "running" if self.open.turns else "idle"
+                self.record.updated_ms = draft.at_ms
+                self._stopping &= set(self.open.turns)
+            case events.THREAD_NAME:
+                name = msgspec.json.decode(draft.data).get("threadName")
+                self.record.title = name if isinstance(name, str) else self.record.title
+            case _:
+                pass
+
+    def save(self) -> None:
+        """Write the record."""
+        self.log.append(self.id, (), (self.record,))
+
+    def wake(self) -> None:
+        """Wake those who wait in `changed`."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def changed(self) -> None:
+        """Wait for the next change of turns, items or messages."""
+        await self._changed.wait()
+
+    # --- the thread in the present core -----------------------------------------------------
+
+    async def load(self) -> bool:
+        """Make sure that the core has the thread loaded and sends us its events.
+
+        True if it had to be loaded now. A thread without a turn is unknown to a restarted core:
+        then a new one takes its place.
+        """
+        if self._loaded:
+            return False
+        thread = await self.engine.resume_thread(self.record.thread_id)
+        if thread is None:
+            await self._replace_thread()
+        self._loaded = True
+        return True
+
+    async def _replace_thread(self) -> None:
+        record = self.record
+        await self.engine.start_thread(record.working_directory, record.stated.model, self.started)
+        self.tell()
+
+    def started(self, thread: Thread) -> None:
+        """Take over a thread that was just started, with the policy that the core resolved."""
+        self._loaded = True
+        record, core = self.record, thread.policy
+        record.thread_id = thread.id
+        self.host.bind(thread.id, self)
+        record.resolved_model = core.model
+        record.resolved_effort = core.reasoning_effort
+        record.resolved_approval = core.approval_policy
+        record.resolved_sandbox = core.sandbox_policy
+
+    def tell(self) -> None:
+        """Append that the conversation itself has changed, and write it."""
+        self.record.updated_ms = now_ms()
+        body = views.conversation(self.record, self.log.last_appended(self.id) + 1)
+        self.append([Draft(events.CONVERSATION_UPDATED, raw(body), self.record.updated_ms)])
+
+    # --- commands ---------------------------------------------------------------------------
+
+    async def update(self, title: str | None, stated: Stated) -> None:
+        """Change the title or the policy of turns to come. Raises `ElevateRequired`."""
+        policy.check_ceiling(stated, policy.resolved(self.record))
+        self.record.stated = policy.merge(self.record.stated, stated)
+        if title is not None:
+            self.record.title = title
+            await self._rename(title)
+        self.tell()
+        await self.log.durable()
+
+    async def _rename(self, title: str) -> None:
+        # A thread without a turn has no file yet and can't be renamed: our title stands anyway.
+        if self._loaded and self.record.preview:
+            await self.engine.rename_thread(self.record.thread_id, title)
+
+    async def interrupt(self) -> str:
+        """Ask the running turn to end; its id. Its end comes as an event. Raises `NoTurn`."""
+        turn = self.open.current
+        if turn is None:
+            raise NoTurn("No turn is running in this conversation.")
+        self._stopping.add(turn.turn_id)
+        await self.engine.interrupt_turn(self.record.thread_id, turn.turn_id)
+        return turn.turn_id
+
+    # --- after a restart of the server ------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Rebuild what was open from the log and end it: its core is gone."""
+        after = self.record.open_since - 1
+        while self.record.open_since and (page := await self.log.read(self.id, after, REPLAY)):
+            for event in page:
+                self.open.apply(event)
+            after = page[-1].seq
+        if self.open:
+            self.append(self.open.lost("server_restarted", now_ms()))
+        elif self.record.open_since or self.record.status != "idle":
+            self.record.open_since, self.record.status = 0, "idle"
+            self.save()
+
+    # --- looking ----------------------------------------------------------------------------
+
+    def view(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return views.conversation(self.record, self.log.head(self.id))
+
+    async def snapshot(self, items: int, queue: list[dict[str, Any]]) -> dict[str, Any]:
+        """All that a first paint needs, read at one committed seq."""
+        seq, position = self.log.last_appended(self.id), self.log.appended_position
+        body = {
+            "conversation": views.conversation(self.record, seq),
+            "open_items": [self._open_item(item) for item in self.open.items.values()],
+            "queue": queue,
+            "approvals": [],
+            "seq": seq,
+            "position": f"{self.log.log_tag}-{position}",
+            "log_id": self.log.log_id,
+        }
+        open_turns = tuple(self.open.turns)
+        await self.log.durable()
+        rows = await self.log.snapshot(self.id, seq, items, open_turns)
+        usage = msgspec.json.decode(rows.usage.data)["tokenUsage"] if rows.usage else None
+        return body | {
+            "items": [views.item(event) for event in rows.items],
+            "items_before": rows.items_before,
+            "turns": views.turns(rows.turns),
+            "usage": usage,
+        }
+
+    @staticmethod
+    def _open_item(item: Any) -> dict[str, Any]:
+        return {
+            "turn_id": item.turn_id,
+            "item_id": item.item_id,
+            "item_type": item.item_type,
+            "item": item.form(),
+        }

@@ -1,0 +1,257 @@
+"""All conversations: make, find, open, and give each event of the core to its owner.
+
+Owns the table of threads, the tasks that conversations start, and the order of stopping.
+Knows interfaces only. Before: api. After: conversation, messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NamedTuple
+
+from codex_http_server import events
+from codex_http_server.clock import new_id, now_ms
+from codex_http_server.conversations import policy
+from codex_http_server.conversations.conversation import Conversation
+from codex_http_server.conversations.messages import Messages
+from codex_http_server.engine.base import CoreState, Engine, Question, Thread
+from codex_http_server.errors import ConversationNotFound, NoTurn, ServerError, Stopping
+from codex_http_server.eventlog.base import EventLog
+from codex_http_server.events import Draft, raw
+from codex_http_server.logs import bind, get_logger
+from codex_http_server.records import ConversationRecord, Stated
+
+log = get_logger(__name__)
+
+DRAIN: Final = 1.0  # seconds for running turns to end after they were interrupted
+TICK: Final = 5.0  # seconds between looks at waiting messages and overdue items
+KEYS_KEPT: Final = 24 * 3600 * 1000  # milliseconds that Idempotency-Keys are kept
+
+AccountFilter = Callable[[Draft], Draft | None]
+
+
+class Open(NamedTuple):
+    """A conversation and the way into it."""
+
+    conversation: Conversation
+    messages: Messages
+
+
+class Manager:
+    """The `Listener` of the engine and the `Host` of the conversations."""
+
+    def __init__(self, log: EventLog, item_limit_ms: int) -> None:
+        self._log = log
+        self._item_limit_ms = item_limit_ms
+        self._engine: Engine | None = None
+        self._open: dict[str, Open] = {}
+        self._opening: dict[str, asyncio.Task[Open]] = {}
+        self._threads: dict[str, Conversation] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._ready = False
+        self.on_server_event: AccountFilter = lambda draft: draft
+        self.on_core_state: Callable[[CoreState], None] = lambda _: None
+
+    def attach(self, engine: Engine) -> None:
+        """Use this engine. Before anything else."""
+        self._engine = engine
+
+    @property
+    def engine(self) -> Engine:
+        """The engine."""
+        assert self._engine is not None
+        return self._engine
+
+    # --- as the host of conversations -------------------------------------------------------
+
+    @property
+    def accepting(self) -> bool:
+        return not self._stopping
+
+    def bind(self, thread_id: str, conversation: Conversation) -> None:
+        self._threads[thread_id] = conversation
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task failed", exc_info=error)
+
+    # --- as the listener of the engine ------------------------------------------------------
+
+    def on_event(self, thread_id: str | None, draft: Draft, will_retry: bool) -> None:
+        conversation = self._threads.get(thread_id) if thread_id else None
+        if conversation is not None:
+            conversation.on_event(draft, will_retry)
+            return
+        passed = self.on_server_event(draft)
+        if passed is not None:
+            self._log.append(None, (passed,))
+
+    def on_question(self, question: Question, declined: Any) -> Any:
+        """Decline at once, and visibly: approvals have no routes yet."""
+        approval_id = new_id()
+        asked = {"approval_id": approval_id, "kind": question.kind, "method": question.method}
+        ended = {
+            "approval_id": approval_id,
+            "by": "server",
+            "reason": "no_approval_routes",
+            "decision": declined,
+        }
+        drafts = [
+            self._about(question, events.APPROVAL_REQUESTED, asked | {"request": question.params}),
+            self._about(question, events.APPROVAL_RESOLVED, ended),
+        ]
+        conversation = self._threads.get(question.thread_id or "")
+        if conversation is not None:
+            conversation.append(drafts)
+        else:
+            self._log.append(None, drafts)
+        return declined
+
+    def _about(self, question: Question, kind: str, body: dict[str, Any]) -> Draft:
+        return Draft(
+            type=kind,
+            data=raw(body),
+            at_ms=now_ms(),
+            turn_id=question.turn_id,
+            item_id=question.item_id,
+            status="resolved" if kind == events.APPROVAL_RESOLVED else "pending",
+        )
+
+    def on_core(self, state: CoreState) -> None:
+        was_ready, self._ready = self._ready, state.state == "ready"
+        if was_ready and not self._ready:
+            reason = "server_stopped" if self._stopping else "core_lost"
+            for entry in self._open.values():
+                entry.conversation.on_core_lost(reason)
+                entry.messages.on_core_lost()
+        body = {"state": state.state, "version": state.version, "reason": state.reason}
+        self._log.append(None, [Draft(events.CORE_STATE, raw(body), now_ms(), status=state.state)])
+        self.on_core_state(state)
+        if self._ready:
+            self._kick_all()
+
+    def _kick_all(self) -> None:
+        for entry in self._open.values():
+            entry.messages.kick()
+
+    # --- conversations ----------------------------------------------------------------------
+
+    async def create(self, working_directory: str, title: str | None, stated: Stated) -> Open:
+        """A new conversation over a new thread. Raises as `Engine.start_thread`, and
+        `ElevateRequired`, `StorageFull`, `Stopping`."""
+        if self._stopping:
+            raise Stopping("The server is shutting down.")
+        now = now_ms()
+        record = ConversationRecord(
+            id=new_id(),
+            thread_id="",
+            working_directory=working_directory,
+            title=title,
+            stated=stated,
+            created_ms=now,
+            updated_ms=now,
+        )
+        entry = self._hold(record)
+
+        def bound(thread: Thread) -> None:
+            policy.check_ceiling(stated, thread.policy)
+            entry.conversation.started(thread)
+            entry.conversation.save()  # before its first event
+            self._open[record.id] = entry
+
+        await self.engine.start_thread(working_directory, stated.model, bound)
+        await self._log.durable()
+        return entry
+
+    def _hold(self, record: ConversationRecord) -> Open:
+        conversation = Conversation(record, self._log, self.engine, self)
+        return Open(conversation, Messages(conversation))
+
+    async def get(self, conversation_id: str) -> Open:
+        """An open conversation, opened from the log if need be. Raises `ConversationNotFound`."""
+        entry = self._open.get(conversation_id)
+        if entry is not None:
+            return entry
+        task = self._opening.get(conversation_id)
+        if task is None:
+            task = asyncio.create_task(self._load(conversation_id))
+            self._opening[conversation_id] = task
+            task.add_done_callback(lambda _: self._opening.pop(conversation_id, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, conversation_id: str) -> Open:
+        record = await self._log.conversation(conversation_id)
+        if record is None:
+            raise ConversationNotFound(f"There is no conversation {conversation_id}.")
+        return await self._take_in(record)
+
+    async def _take_in(self, record: ConversationRecord) -> Open:
+        entry = self._hold(record)
+        entry.messages.restore(await self._log.waiting(record.id))
+        self._open[record.id] = entry
+        return entry
+
+    def loaded(self) -> list[Open]:
+        """The conversations that are open here, in no order."""
+        return list(self._open.values())
+
+    # --- life -------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """After a start: end what an earlier server left open; take in what waits."""
+        for record in await self._log.unfinished():
+            entry = await self._take_in(record)
+            with bind(conversation_id=record.id):
+                await entry.conversation.recover()
+
+    async def run(self) -> None:
+        """Look after what is due, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            now = now_ms()
+            for entry in self.loaded():
+                entry.conversation.expire(now - self._item_limit_ms)
+            self._kick_all()
+            await self._log.forget_keys(now - KEYS_KEPT)
+
+    async def interrupt_all(self) -> list[str]:
+        """Interrupt every running turn; the ids of their conversations."""
+        busy = [entry for entry in self.loaded() if entry.conversation.open.turns]
+        done = await asyncio.gather(*(self._interrupt(entry) for entry in busy))
+        return [conversation_id for conversation_id in done if conversation_id]
+
+    async def _interrupt(self, entry: Open) -> str | None:
+        try:
+            await entry.messages.interrupt()
+        except NoTurn:
+            return None
+        except ServerError as error:
+            log.warning("a turn could not be interrupted", reason=error.detail)
+            return None
+        return entry.conversation.id
+
+    async def drain(self) -> None:
+        """Accept nothing more; interrupt running turns and wait at most `DRAIN` s for their ends."""
+        self._stopping = True
+        try:
+            async with asyncio.timeout(DRAIN):
+                await self.interrupt_all()
+                for entry in self.loaded():
+                    while entry.conversation.open.turns:
+                        await entry.conversation.changed()
+        except TimeoutError:
+            log.warning("some turns did not end in time; they are ended with their core")
+
+    async def close(self) -> None:
+        """End the tasks of the conversations. The core has stopped by now."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

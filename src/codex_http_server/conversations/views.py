@@ -1,0 +1,99 @@
+"""Conversations, messages and turns as the API shows them. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from codex_http_server.clock import rfc3339
+from codex_http_server.conversations.policy import effective, sandbox_mode
+from codex_http_server.engine.base import Policy
+from codex_http_server.events import TURN_COMPLETED, TURN_DIFF, TURN_STARTED, Event
+from codex_http_server.records import ConversationRecord, Stated, SubmitRecord
+
+
+def conversation(record: ConversationRecord, head: int) -> dict[str, Any]:
+    """A conversation, with the policy that its next turn runs under."""
+    policy = effective(record, Stated())
+    return {
+        "id": record.id,
+        "conversation_id": record.id,
+        "thread_id": record.thread_id,
+        "working_directory": record.working_directory,
+        "title": record.title,
+        "preview": record.preview,
+        "status": record.status,
+        "archived": record.archived,
+        **policy_fields(policy),
+        "created_at": rfc3339(record.created_ms),
+        "updated_at": rfc3339(record.updated_ms),
+        "head": head,
+        "events": f"/conversations/{record.id}/events",
+    }
+
+
+def policy_fields(policy: Policy) -> dict[str, Any]:
+    """A policy in the words of this API, with the core's own sandbox object beside."""
+    return {
+        "model": policy.model,
+        "reasoning_effort": policy.reasoning_effort,
+        "approval_policy": policy.approval_policy,
+        "sandbox": sandbox_mode(policy.sandbox_policy),
+        "sandbox_policy": policy.sandbox_policy,
+    }
+
+
+def queued(record: SubmitRecord) -> dict[str, Any]:
+    """A message that waits."""
+    return {
+        "submit_id": record.id,
+        "input": record.message,
+        "status": "queued",
+        "overrides": {k: v for k, v in msgspec.structs.asdict(record.overrides).items() if v},
+        "created_at": rfc3339(record.created_ms),
+    }
+
+
+def item(event: Event) -> dict[str, Any]:
+    """An ended item: where it stands in the log, how it ended, and the core's own object."""
+    data: dict[str, Any] = msgspec.json.decode(event.data)
+    return {
+        "seq": event.seq,
+        "turn_id": event.turn_id,
+        "item_id": event.item_id,
+        "item_type": event.item_type,
+        "status": event.status or "completed",
+        "synthetic": event.synthetic,
+        "at": rfc3339(event.at_ms),
+        "item": data.get("item"),
+    }
+
+
+def turns(events: list[Event]) -> list[dict[str, Any]]:
+    """Turns from their starts, diffs and ends: the core's newest object and the last diff."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event.turn_id is None:
+            continue
+        view = found.setdefault(
+            event.turn_id,
+            {"turn_id": event.turn_id, "status": "inProgress", "turn": None, "diff": None},
+        )
+        data: dict[str, Any] = msgspec.json.decode(event.data)
+        if event.type == TURN_DIFF:
+            view["diff"] = data.get("diff")
+        elif event.type in (TURN_STARTED, TURN_COMPLETED):
+            view["turn"] = data.get("turn")
+            view["status"] = event.status
+            view["synthetic"] = event.synthetic
+    return list(found.values())
+
+
+def reply(events: list[Event]) -> str | None:
+    """The text of the last agent message that a turn finished."""
+    for event in reversed(events):
+        if event.item_type == "agentMessage" and event.type == "item/completed":
+            data: dict[str, Any] = msgspec.json.decode(event.data)
+            return str(data["item"].get("text", ""))
+    return None

@@ -1,0 +1,200 @@
+"""A SQLite file with one writer thread and a few readers.
+
+Owns the file, its version, the thread and the connections; knows nothing of what is stored.
+Batches given to `write` are committed in order, as many as are waiting in one transaction
+(group commit), then handed to `on_commit` on the event loop. A commit that fails is tried
+again until it works or the database is closed: nothing given to `write` is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+from codex_http_server.errors import LogUnusable
+from codex_http_server.logs import get_logger
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+APPLICATION_ID: Final = 0x43485453  # "CHTS", in the file's header
+GROUP_MAX: Final = 4096  # batches in one transaction
+RETRY: Final = 0.5  # seconds between tries of a commit that failed
+CLOSE: Final = 3.0  # seconds for the writer to finish at close
+READERS: Final = 3
+
+
+class Database(Generic[T]):
+    """Open it on the event loop that uses it. `apply` runs in the writer thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        migrations: Sequence[str],
+        apply: Callable[[sqlite3.Connection, list[T]], None],
+        on_commit: Callable[[list[T]], None],
+    ) -> None:
+        self._path = path
+        self._migrations = migrations
+        self._apply = apply
+        self._on_commit = on_commit
+        self._queue: queue.SimpleQueue[T | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self.failure: str | None = None
+
+    def open(self) -> sqlite3.Connection:
+        """Open the file, bring it up to date, start the writer.
+
+        Returns the writer's connection, for reading what is needed at start, before the first
+        `write`. Raises `LogUnusable`.
+        """
+        connection = self._prepare()
+        self._loop = asyncio.get_running_loop()
+        self._readers = ThreadPoolExecutor(READERS, "log-reader")
+        self._thread = threading.Thread(target=self._run, args=(connection,), name="log-writer")
+        self._thread.start()
+        return connection
+
+    def _prepare(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False, timeout=5
+            )
+            self._check(connection)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA wal_autocheckpoint=4000")
+            self._migrate(connection)
+            self._path.chmod(0o600)
+        except (sqlite3.Error, OSError) as error:
+            raise LogUnusable(
+                f"The event log {self._path} can't be opened: {error}.",
+                hint="Check the disk and the file's owner, or choose another --data-dir.",
+            ) from error
+        return connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if tables and owner != APPLICATION_ID:
+            raise LogUnusable(f"{self._path} is not an event log of codex-http-server.")
+        if version > len(self._migrations):
+            raise LogUnusable(
+                f"{self._path} was written by a newer codex-http-server.",
+                hint="Upgrade codex-http-server, or choose another --data-dir.",
+            )
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        for number, script in enumerate(self._migrations[version:], version + 1):
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {script}; PRAGMA application_id={APPLICATION_ID};"
+                f" PRAGMA user_version={number}; COMMIT;"
+            )
+
+    # --- writing ------------------------------------------------------------------------
+
+    def write(self, batch: T) -> None:
+        """Queue a batch for the next commit. Call from the event loop."""
+        self._queue.put(batch)
+
+    def _run(self, connection: sqlite3.Connection) -> None:
+        ended = False
+        while not ended:
+            group, ended = self._next_group()
+            if group and not self._commit(connection, group):
+                break
+        connection.close()
+
+    def _next_group(self) -> tuple[list[T], bool]:
+        """All batches that are waiting, at least one; and whether they are the last."""
+        first = self._queue.get()
+        if first is None:
+            return [], True
+        group = [first]
+        with contextlib.suppress(queue.Empty):
+            while len(group) < GROUP_MAX:
+                batch = self._queue.get_nowait()
+                if batch is None:
+                    return group, True
+                group.append(batch)
+        return group, False
+
+    def _commit(self, connection: sqlite3.Connection, group: list[T]) -> bool:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                self._apply(connection, group)
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._failed(connection, error)
+                if self._closing.wait(RETRY):
+                    return False
+                continue
+            self._tell(group)
+            return True
+
+    def _failed(self, connection: sqlite3.Connection, error: sqlite3.Error) -> None:
+        if self.failure is None:
+            log.error("the event log can't be written", error=str(error))
+        self.failure = str(error)
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+    def _tell(self, group: list[T]) -> None:
+        if self.failure is not None:
+            log.info("the event log can be written again")
+        self.failure = None
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(self._on_commit, group)
+
+    # --- reading ------------------------------------------------------------------------
+
+    async def read(self, query: Callable[[sqlite3.Connection], R]) -> R:
+        """Run `query` in a reader thread, in one read transaction of what is committed."""
+        assert self._readers is not None and self._loop is not None
+        return await self._loop.run_in_executor(self._readers, self._read, query)
+
+    def _read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, timeout=5, check_same_thread=False
+            )
+            connection.execute("PRAGMA query_only=1")
+            self._local.connection = connection
+            self._connections.append(connection)
+        connection.execute("BEGIN")
+        try:
+            return query(connection)
+        finally:
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Commit what is waiting, end the threads. May be called twice; bounded by `CLOSE`."""
+        if self._thread is None or self._readers is None:
+            return
+        self._queue.put(None)
+        self._thread.join(CLOSE / 2)
+        self._closing.set()
+        self._thread.join(CLOSE / 2)
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        for connection in self._connections:
+            connection.close()
+        self._thread = None

@@ -1,0 +1,1 @@
+"""Our side of the Codex core: the process, the connection, the protocol."""

@@ -1,0 +1,148 @@
+"""The seam between conversations and whatever drives an agent.
+
+Only words of this product: thread, turn, message, policy. `codex.py` is the implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from codex_http_server.events import Draft
+
+CoreStateName = Literal["starting", "ready", "restarting", "stopped", "failed"]
+
+
+class CoreState(msgspec.Struct, frozen=True):
+    """The state of the core, as /health shows it."""
+
+    state: CoreStateName
+    version: str | None = None
+    reason: str | None = None
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """All that a turn runs under. Every turn states it whole: the core keeps overrides."""
+
+    model: str | None
+    reasoning_effort: str | None
+    approval_policy: Any
+    sandbox_policy: dict[str, Any]
+
+
+class Thread(msgspec.Struct, frozen=True):
+    """A thread of the core, with the policy that the core's own configuration gives it."""
+
+    id: str
+    policy: Policy
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A request of the core that wants a decision."""
+
+    method: str
+    kind: str
+    thread_id: str | None
+    turn_id: str | None
+    item_id: str | None
+    params: msgspec.Raw
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Who the core is signed in as."""
+
+    requires_login: bool
+    auth_mode: str | None = None
+    email: str | None = None
+    plan_type: str | None = None
+
+
+OnThread = Callable[[Thread], None]
+OnTurn = Callable[[str], None]
+
+
+class Listener(Protocol):
+    """Who is told what the core says. Called on the event loop, in order; must not wait."""
+
+    def on_event(self, thread_id: str | None, draft: Draft, will_retry: bool) -> None:
+        """Something happened."""
+        ...
+
+    def on_question(self, question: Question, declined: Any) -> Any:
+        """The core asks. `declined` is its own way to be told no, None if it has none; the
+        return value is the answer, None to refuse with an error."""
+        ...
+
+    def on_core(self, state: CoreState) -> None:
+        """The core changed state. In any state but `ready`, everything open in it is lost."""
+        ...
+
+
+class Engine(Protocol):
+    """Commands to the core. All raise `CoreUnavailable` where it does not come up in time,
+    `CoreTimeout` where it does not answer, `CoreRefused` where it says no."""
+
+    @property
+    def state(self) -> CoreState:
+        """The present state; never waits."""
+        ...
+
+    async def wait_ready(self) -> None:
+        """Wait until the core is ready, at most the configured time, else `CoreUnavailable`."""
+        ...
+
+    async def start_thread(self, cwd: str, model: str | None, on_bound: OnThread) -> None:
+        """A new thread. `on_bound` gets it before the thread's first event arrives; a
+        `ServerError` that it raises is raised here."""
+        ...
+
+    async def resume_thread(self, thread_id: str) -> Thread | None:
+        """Load a stored thread and listen to it; None if the core has no record of it."""
+        ...
+
+    async def start_turn(
+        self,
+        thread_id: str,
+        cwd: str,
+        message: list[dict[str, Any]],
+        policy: Policy,
+        submit_id: str,
+        output_schema: Any,
+        on_bound: OnTurn,
+    ) -> None:
+        """Start a turn. `on_bound` gets its id before the turn's first event arrives."""
+        ...
+
+    async def steer_turn(
+        self,
+        thread_id: str,
+        turn_id: str,
+        message: list[dict[str, Any]],
+        submit_id: str,
+        on_steered: Callable[[], None],
+    ) -> bool:
+        """Give the running turn more input; False if that turn is not the running one.
+
+        `on_steered` runs before any event that follows the core's yes.
+
+        Raises `TurnNotSteerable` for a turn that takes none.
+        """
+        ...
+
+    async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:
+        """Ask the turn to end; its end comes as an event. No error if it has ended already."""
+        ...
+
+    async def find_message(self, thread_id: str, submit_id: str) -> str | None:
+        """The id of the stored turn that holds the message with this submit id, or None."""
+        ...
+
+    async def rename_thread(self, thread_id: str, name: str) -> None:
+        """Give the thread a title in the core too."""
+        ...
+
+    async def read_account(self) -> Account:
+        """Who the core is signed in as."""
+        ...

@@ -1,0 +1,244 @@
+"""The adapter: our commands → the core's methods, its notifications → our events.
+
+The only file that knows the names of the core's methods. What each does was measured on the
+real core; where a line looks odd, its comment says which trap it avoids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from codex_http_server.errors import (
+    CoreError,
+    CoreGone,
+    CoreRefused,
+    CoreUnavailable,
+    TurnNotSteerable,
+)
+from codex_http_server.logs import get_logger
+from codex_http_server.engine import questions, wire
+from codex_http_server.engine.base import (
+    Account,
+    CoreState,
+    Listener,
+    OnThread,
+    OnTurn,
+    Policy,
+    Thread,
+)
+from codex_http_server.engine.core import Core, CoreOptions
+
+log = get_logger(__name__)
+
+
+class _ThreadAnswer(msgspec.Struct):
+    thread: dict[str, Any]
+    model: str
+    approvalPolicy: Any
+    sandbox: dict[str, Any]
+    reasoningEffort: str | None = None
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+class _TurnId(msgspec.Struct):
+    turn: _Id
+
+
+class _Page(msgspec.Struct):
+    data: list[dict[str, Any]]
+    nextCursor: str | None = None
+
+
+class CodexEngine:
+    """An `Engine` on one real core. `run` keeps the core alive until `stop`."""
+
+    def __init__(self, options: CoreOptions, listener: Listener, deadline: float) -> None:
+        self._core = Core(options, self._on_notification, self._on_request, listener.on_core)
+        self._listener = listener
+        self._deadline = deadline
+
+    @property
+    def state(self) -> CoreState:
+        return self._core.state
+
+    @property
+    def core_pid(self) -> int | None:
+        """The pid of the running core."""
+        return self._core.pid
+
+    async def run(self) -> None:
+        """See `Core.run`."""
+        await self._core.run()
+
+    def stop(self) -> None:
+        """See `Core.stop`."""
+        self._core.stop()
+
+    async def wait_ready(self) -> None:
+        await self._core.peer()
+
+    # --- what the core says -------------------------------------------------------------
+
+    def _on_notification(self, method: str, params: msgspec.Raw, at_ms: int) -> None:
+        notice = wire.notice(method, params, at_ms)
+        try:
+            self._listener.on_event(notice.thread_id, notice.draft, notice.will_retry)
+        except Exception:  # one event that we fail on must not end the connection
+            log.exception("an event could not be taken", type=method)
+
+    def _on_request(self, request_id: wire.RequestId, method: str, params: msgspec.Raw) -> None:
+        fact = questions.duty(method)
+        if fact is not None:
+            self._answer(request_id, fact)
+            return
+        answer = declined = questions.decline(method)
+        try:
+            answer = self._listener.on_question(questions.question(method, params), declined)
+        except Exception:  # a question must never be left open
+            log.exception("a question of the core could not be taken", method=method)
+        self._answer(request_id, answer)
+
+    def _answer(self, request_id: wire.RequestId, answer: Any | None) -> None:
+        peer = self._core.connected
+        if peer is None:
+            return
+        if answer is None:
+            peer.refuse(request_id, -32601, "codex-http-server does not offer this")
+        else:
+            peer.answer(request_id, answer)
+
+    # --- what we say --------------------------------------------------------------------
+
+    async def _ask(self, method: str, params: dict[str, Any], on_result: Any = None) -> msgspec.Raw:
+        peer = await self._core.peer()
+        try:
+            return await peer.request(
+                method, params, deadline=self._deadline, on_result=on_result
+            )
+        except CoreGone as error:
+            raise CoreUnavailable(f"The core ended before it answered {method}.") from error
+
+    async def _call(self, method: str, params: dict[str, Any], on_result: Any = None) -> msgspec.Raw:
+        try:
+            return await self._ask(method, params, on_result)
+        except CoreError as error:
+            raise CoreRefused(error.message, core_code=error.rpc_code) from error
+
+    async def start_thread(self, cwd: str, model: str | None, on_bound: OnThread) -> None:
+        # Never `sandbox` here: it would mark the folder as trusted in the user's config.toml.
+        params = {"cwd": cwd} | ({"model": model} if model else {})
+        await self._call("thread/start", params, lambda result: on_bound(_thread(result)))
+
+    async def resume_thread(self, thread_id: str) -> Thread | None:
+        params = {"threadId": thread_id, "excludeTurns": True}
+        try:
+            return _thread(await self._ask("thread/resume", params))
+        except CoreError as error:
+            # A thread without a turn has no file: after a restart the core has no record.
+            if "no rollout found" in error.message or "not found" in error.message:
+                return None
+            raise CoreRefused(error.message, core_code=error.rpc_code) from error
+
+    async def start_turn(
+        self,
+        thread_id: str,
+        cwd: str,
+        message: list[dict[str, Any]],
+        policy: Policy,
+        submit_id: str,
+        output_schema: Any,
+        on_bound: OnTurn,
+    ) -> None:
+        params: dict[str, Any] = {
+            "threadId": thread_id,
+            "input": message,
+            "clientUserMessageId": submit_id,
+            "cwd": cwd,
+            "model": policy.model,
+            "effort": policy.reasoning_effort,
+            "approvalPolicy": policy.approval_policy,
+            "sandboxPolicy": policy.sandbox_policy,
+        }
+        if output_schema is not None:
+            params["outputSchema"] = output_schema
+
+        def bound(result: msgspec.Raw) -> None:
+            on_bound(msgspec.json.decode(result, type=_TurnId).turn.id)
+
+        await self._call("turn/start", params, bound)
+
+    async def steer_turn(
+        self,
+        thread_id: str,
+        turn_id: str,
+        message: list[dict[str, Any]],
+        submit_id: str,
+        on_steered: Callable[[], None],
+    ) -> bool:
+        params = {
+            "threadId": thread_id,
+            "expectedTurnId": turn_id,
+            "input": message,
+            "clientUserMessageId": submit_id,
+        }
+        try:
+            await self._ask("turn/steer", params, lambda _: on_steered())
+        except CoreError as error:
+            if "activeTurnNotSteerable" in str(error.data) or "not steerable" in error.message:
+                raise TurnNotSteerable("The running turn takes no further input.") from error
+            if "no active turn" in error.message or "expected active turn" in error.message:
+                return False
+            raise CoreRefused(error.message, core_code=error.rpc_code) from error
+        return True
+
+    async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:
+        try:
+            await self._ask("turn/interrupt", {"threadId": thread_id, "turnId": turn_id})
+        except CoreError as error:
+            log.info("nothing to interrupt", turn_id=turn_id, reason=error.message)
+
+    async def find_message(self, thread_id: str, submit_id: str) -> str | None:
+        cursor: str | None = None
+        for _ in range(10):  # newest first, so a message in doubt is on the first page
+            params = {"threadId": thread_id, "limit": 100, "sortDirection": "desc"}
+            answer = await self._call("thread/items/list", params | ({"cursor": cursor} if cursor else {}))
+            page = msgspec.json.decode(answer, type=_Page)
+            for entry in page.data:
+                item = entry.get("item", entry)
+                if item.get("clientId") == submit_id:
+                    return str(entry.get("turnId") or item.get("turnId"))
+            cursor = page.nextCursor
+            if cursor is None:
+                break
+        return None
+
+    async def rename_thread(self, thread_id: str, name: str) -> None:
+        await self._call("thread/name/set", {"threadId": thread_id, "name": name})
+
+    async def read_account(self) -> Account:
+        answer = msgspec.json.decode(await self._call("account/read", {"refreshToken": False}))
+        account: dict[str, Any] = answer.get("account") or {}
+        kind = {"apiKey": "apikey"}.get(account.get("type", ""), account.get("type"))
+        return Account(
+            requires_login=bool(answer["requiresOpenaiAuth"]),
+            auth_mode=kind,
+            email=account.get("email"),
+            plan_type=account.get("planType"),
+        )
+
+
+def _thread(result: msgspec.Raw) -> Thread:
+    answer = msgspec.json.decode(result, type=_ThreadAnswer)
+    policy = Policy(
+        model=answer.model,
+        reasoning_effort=answer.reasoningEffort,
+        approval_policy=answer.approvalPolicy,
+        sandbox_policy=answer.sandbox,
+    )
+    return Thread(str(answer.thread["id"]), policy)

@@ -1,0 +1,1 @@
+"""The durable record: every event, numbered, committed before anyone sees it."""

@@ -1,0 +1,151 @@
+"""The port to the event log: append, read after, head. Everything above knows only this.
+
+The contract, held by one test suite for every implementation:
+- `append` numbers at once, in call order; `seq` rises per conversation, `position` over all.
+- `on_commit` gets events only after they are on disk, in position order, none twice.
+- a number that was ever shown is never given out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+import msgspec
+
+from codex_http_server.events import Draft, Event
+from codex_http_server.records import AnswerRecord, ConversationRecord, Record, SubmitRecord
+
+
+class ConversationFilter(msgspec.Struct, frozen=True):
+    """Which conversations a list shows. None: any."""
+
+    q: str | None = None
+    archived: bool = False
+    working_directory: str | None = None
+    status: str | None = None
+
+
+class SnapshotRows(msgspec.Struct):
+    """The stored part of a snapshot, read in one transaction at one seq."""
+
+    items: list[Event]
+    items_before: int
+    turns: list[Event]
+    usage: Event | None
+
+
+class EventLog(Protocol):
+    """A durable log. Call it from one event loop."""
+
+    @property
+    def log_id(self) -> str:
+        """Identifies this log: cursors of another one mean nothing here."""
+        ...
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing can be written at the moment, or None."""
+        ...
+
+    def append(
+        self,
+        conversation_id: str | None,
+        drafts: Sequence[Draft],
+        records: Sequence[Record] = (),
+    ) -> list[Event]:
+        """Number the drafts and queue them, with the records, for one commit."""
+        ...
+
+    async def durable(self) -> None:
+        """Return when all that was appended before this call is on disk.
+
+        Raises `StorageFull` if the log can't be written at the moment.
+        """
+        ...
+
+    def head(self, conversation_id: str) -> int:
+        """The last committed seq of a conversation; 0 before its first event."""
+        ...
+
+    def last_appended(self, conversation_id: str) -> int:
+        """The last seq given out in a conversation; it may not be on disk yet."""
+        ...
+
+    @property
+    def appended_position(self) -> int:
+        """The last position given out; it may not be on disk yet."""
+        ...
+
+    @property
+    def log_tag(self) -> str:
+        """Marks the positions of this log."""
+        ...
+
+    @property
+    def last_position(self) -> int:
+        """The last committed position."""
+        ...
+
+    async def read(self, conversation_id: str, after: int, limit: int) -> list[Event]:
+        """Committed events of one conversation after `after`, oldest first."""
+        ...
+
+    async def read_all(self, after: int, limit: int) -> list[Event]:
+        """Committed events of all conversations and the server after position `after`."""
+        ...
+
+    async def snapshot(
+        self, conversation_id: str, upto: int, items: int, open_turns: Collection[str]
+    ) -> SnapshotRows:
+        """The newest `items` ended items up to seq `upto`, the events of their turns and of
+        `open_turns`, and the last token usage."""
+        ...
+
+    async def items(
+        self, conversation_id: str, before: int, limit: int
+    ) -> tuple[list[Event], int]:
+        """Ended items before seq `before`, oldest first, and how many lie before those."""
+        ...
+
+    async def turn_events(self, conversation_id: str, turn_id: str) -> list[Event]:
+        """The turn's start, items' ends, last diff and end, oldest first."""
+        ...
+
+    async def conversations(
+        self, wanted: ConversationFilter, before: str | None, limit: int
+    ) -> list[ConversationRecord]:
+        """Newest first, with ids below `before`."""
+        ...
+
+    async def conversation(self, conversation_id: str) -> ConversationRecord | None:
+        """One conversation."""
+        ...
+
+    async def unfinished(self) -> list[ConversationRecord]:
+        """Conversations with something open, or with messages that wait."""
+        ...
+
+    async def by_thread(self, thread_id: str) -> ConversationRecord | None:
+        """The conversation over this thread."""
+        ...
+
+    async def waiting(self, conversation_id: str) -> list[SubmitRecord]:
+        """Messages that wait or whose fate is open, in order."""
+        ...
+
+    async def submit(self, submit_id: str) -> SubmitRecord | None:
+        """A message by its id."""
+        ...
+
+    async def submit_by_key(self, conversation_id: str, key: str) -> SubmitRecord | None:
+        """A message by its Idempotency-Key."""
+        ...
+
+    async def answer(self, scope: str, key: str) -> AnswerRecord | None:
+        """A stored answer."""
+        ...
+
+    async def forget_keys(self, before_ms: int) -> None:
+        """Drop Idempotency-Keys and stored answers older than `before_ms`."""
+        ...

@@ -1,0 +1,219 @@
+"""Reading the SQLite log. Every query runs in a reader thread, in one read transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection
+from typing import Any, Final, Protocol, TypeVar
+
+from codex_http_server.events import (
+    ITEM_COMPLETED,
+    ITEM_DISCARDED,
+    TURN_COMPLETED,
+    TURN_DIFF,
+    TURN_STARTED,
+    USAGE,
+    Event,
+)
+from codex_http_server.eventlog import rows
+from codex_http_server.eventlog.base import ConversationFilter, SnapshotRows
+from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
+
+R = TypeVar("R")
+TURN_MARKS: Final = (TURN_STARTED, TURN_DIFF, TURN_COMPLETED)
+ITEM_MARKS: Final = (ITEM_COMPLETED, ITEM_DISCARDED)
+SELECT: Final = f"SELECT {rows.EVENT_COLUMNS} FROM event"  # noqa: S608
+
+
+class _Reader(Protocol):
+    async def read(self, query: Callable[[sqlite3.Connection], R]) -> R: ...
+
+
+class Queries:
+    """The reading half of `SqliteLog`, which gives it `_db`, `_nums` and `log_tag`."""
+
+    _db: Any
+    _nums: dict[str, int]
+
+    @property
+    def log_tag(self) -> str:
+        """Marks the positions of this log."""
+        raise NotImplementedError
+
+    @property
+    def _reader(self) -> _Reader:
+        return self._db
+
+    # --- events -------------------------------------------------------------------------
+
+    async def read(self, conversation_id: str, after: int, limit: int) -> list[Event]:
+        conv = self._nums.get(conversation_id, 0)
+        if not conv:
+            return []
+        sql = f"{SELECT} WHERE conv = ? AND seq > ? ORDER BY seq LIMIT ?"
+        return await self._events(sql, (conv, after, limit), conversation_id)
+
+    async def read_all(self, after: int, limit: int) -> list[Event]:
+        names = {num: uid for uid, num in self._nums.items()}
+        sql = f"{SELECT} WHERE position > ? ORDER BY position LIMIT ?"
+
+        def query(connection: sqlite3.Connection) -> list[Event]:
+            found = connection.execute(sql, (after, limit))
+            return [rows.event_of(row, names.get(row[1]), self.log_tag) for row in found]
+
+        return await self._reader.read(query)
+
+    async def _events(
+        self, sql: str, values: tuple[object, ...], conversation_id: str
+    ) -> list[Event]:
+        def query(connection: sqlite3.Connection) -> list[Event]:
+            return self._run(connection, sql, values, conversation_id)
+
+        return await self._reader.read(query)
+
+    def _run(
+        self,
+        connection: sqlite3.Connection,
+        sql: str,
+        values: tuple[object, ...],
+        conversation_id: str,
+    ) -> list[Event]:
+        tag = self.log_tag
+        return [rows.event_of(r, conversation_id, tag) for r in connection.execute(sql, values)]
+
+    # --- items and turns ----------------------------------------------------------------
+
+    async def snapshot(
+        self, conversation_id: str, upto: int, items: int, open_turns: Collection[str]
+    ) -> SnapshotRows:
+        conv = self._nums.get(conversation_id, 0)
+
+        def query(connection: sqlite3.Connection) -> SnapshotRows:
+            newest, before = self._items(connection, conversation_id, conv, upto + 1, items)
+            wanted = {event.turn_id for event in newest if event.turn_id} | set(open_turns)
+            turns = self._turn_marks(connection, conversation_id, conv, upto, wanted)
+            usage = self._last(connection, conversation_id, conv, USAGE, upto)
+            return SnapshotRows(newest, before, turns, usage)
+
+        return await self._reader.read(query)
+
+    async def items(
+        self, conversation_id: str, before: int, limit: int
+    ) -> tuple[list[Event], int]:
+        conv = self._nums.get(conversation_id, 0)
+
+        def query(connection: sqlite3.Connection) -> tuple[list[Event], int]:
+            return self._items(connection, conversation_id, conv, before, limit)
+
+        return await self._reader.read(query)
+
+    def _items(
+        self, connection: sqlite3.Connection, uid: str, conv: int, before: int, limit: int
+    ) -> tuple[list[Event], int]:
+        """Newest ended items below `before`, oldest first, and how many more lie before."""
+        found: list[Event] = []
+        total = 0
+        for kind in ITEM_MARKS:
+            # One range of the index for each type: `IN` would sort them all first.
+            where = "WHERE conv = ? AND type = ? AND seq < ?"
+            sql = f"{SELECT} {where} ORDER BY seq DESC LIMIT ?"
+            found += self._run(connection, sql, (conv, kind, before, limit), uid)
+            count = f"SELECT count(*) FROM event {where}"  # noqa: S608
+            total += connection.execute(count, (conv, kind, before)).fetchone()[0]
+        newest = sorted(found, key=lambda event: event.seq)[-limit:]
+        return newest, total - len(newest)
+
+    def _turn_marks(
+        self, connection: sqlite3.Connection, uid: str, conv: int, upto: int, turns: set[str]
+    ) -> list[Event]:
+        marks = ",".join("?" * len(turns))
+        found: list[Event] = []
+        for kind in TURN_MARKS:
+            sql = f"{SELECT} WHERE conv = ? AND type = ? AND seq <= ? AND turn IN ({marks})"
+            found += self._run(connection, sql, (conv, kind, upto, *turns), uid)
+        return sorted(found, key=lambda event: event.seq)
+
+    def _last(
+        self, connection: sqlite3.Connection, uid: str, conv: int, kind: str, upto: int
+    ) -> Event | None:
+        sql = f"{SELECT} WHERE conv = ? AND type = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
+        found = self._run(connection, sql, (conv, kind, upto), uid)
+        return found[0] if found else None
+
+    async def turn_events(self, conversation_id: str, turn_id: str) -> list[Event]:
+        conv = self._nums.get(conversation_id, 0)
+        kinds = (*TURN_MARKS, *ITEM_MARKS)
+        marks = ",".join("?" * len(kinds))
+        sql = f"{SELECT} WHERE conv = ? AND type IN ({marks}) AND turn = ? ORDER BY seq"
+        return await self._events(sql, (conv, *kinds, turn_id), conversation_id)
+
+    # --- records ------------------------------------------------------------------------
+
+    async def conversations(
+        self, wanted: ConversationFilter, before: str | None, limit: int
+    ) -> list[ConversationRecord]:
+        clauses, values = _where(wanted, before)
+        sql = f"SELECT body FROM conversation WHERE {clauses} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        return [rows.conversation_of(b) for b in await self._bodies(sql, (*values, limit))]
+
+    async def conversation(self, conversation_id: str) -> ConversationRecord | None:
+        sql = "SELECT body FROM conversation WHERE id = ?"
+        found = await self._bodies(sql, (conversation_id,))
+        return rows.conversation_of(found[0]) if found else None
+
+    async def by_thread(self, thread_id: str) -> ConversationRecord | None:
+        sql = "SELECT body FROM conversation WHERE thread_id = ?"
+        found = await self._bodies(sql, (thread_id,))
+        return rows.conversation_of(found[0]) if found else None
+
+    async def unfinished(self) -> list[ConversationRecord]:
+        sql = (
+            "SELECT body FROM conversation WHERE open_since > 0 OR id IN (SELECT conv FROM submit"
+            " WHERE state IN ('queued', 'starting', 'steering'))"
+        )
+        return [rows.conversation_of(b) for b in await self._bodies(sql, ())]
+
+    async def waiting(self, conversation_id: str) -> list[SubmitRecord]:
+        sql = (
+            "SELECT body FROM submit WHERE conv = ?"
+            " AND state IN ('queued', 'starting', 'steering') ORDER BY place"
+        )
+        return [rows.submit_of(b) for b in await self._bodies(sql, (conversation_id,))]
+
+    async def submit(self, submit_id: str) -> SubmitRecord | None:
+        found = await self._bodies("SELECT body FROM submit WHERE id = ?", (submit_id,))
+        return rows.submit_of(found[0]) if found else None
+
+    async def submit_by_key(self, conversation_id: str, key: str) -> SubmitRecord | None:
+        sql = "SELECT body FROM submit WHERE conv = ? AND key = ?"
+        found = await self._bodies(sql, (conversation_id, key))
+        return rows.submit_of(found[0]) if found else None
+
+    async def answer(self, scope: str, key: str) -> AnswerRecord | None:
+        sql = "SELECT body FROM answer WHERE scope = ? AND key = ?"
+        found = await self._bodies(sql, (scope, key))
+        return rows.answer_of(found[0]) if found else None
+
+    async def _bodies(self, sql: str, values: tuple[object, ...]) -> list[bytes]:
+        def query(connection: sqlite3.Connection) -> list[bytes]:
+            return [row[0] for row in connection.execute(sql, values)]
+
+        return await self._reader.read(query)
+
+
+def _where(wanted: ConversationFilter, before: str | None) -> tuple[str, list[object]]:
+    clauses, values = ["archived = ?"], [int(wanted.archived)]
+    bound: list[object] = [*values]
+    if wanted.q:
+        clauses.append("instr(search, ?) > 0")
+        bound.append(wanted.q.casefold())
+    if wanted.working_directory:
+        clauses.append("directory = ?")
+        bound.append(wanted.working_directory)
+    if wanted.status:
+        clauses.append("status = ?")
+        bound.append(wanted.status)
+    if before:
+        clauses.append("id < ?")
+        bound.append(before)
+    return " AND ".join(clauses), bound

@@ -1,0 +1,145 @@
+"""Events and records ↔ rows of the SQLite log. Pure: SQL text and tuples, no connection."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from codex_http_server.events import TEXT_DELTAS, Event
+from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
+
+EVENT_COLUMNS: Final = (
+    "position, conv, seq, at_ms, type, turn, item, item_type, text, status, synthetic, core, data, policy"
+)
+INSERT_EVENT: Final = f"INSERT INTO event({EVENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
+
+PUT_CONVERSATION: Final = """
+INSERT INTO conversation(num, id, thread_id, directory, search, status, archived, open_since, body)
+VALUES (?,?,?,?,?,?,?,?,?)
+ON CONFLICT(id) DO UPDATE SET thread_id=excluded.thread_id, directory=excluded.directory,
+  search=excluded.search, status=excluded.status, archived=excluded.archived,
+  open_since=excluded.open_since, body=excluded.body"""
+
+PUT_SUBMIT: Final = """
+INSERT INTO submit(id, conv, key, state, turn, place, created_ms, body) VALUES (?,?,?,?,?,?,?,?)
+ON CONFLICT(id) DO UPDATE SET state=excluded.state, turn=excluded.turn, place=excluded.place,
+  body=excluded.body"""
+
+PUT_ANSWER: Final = """
+INSERT INTO answer(scope, key, created_ms, body) VALUES (?,?,?,?)
+ON CONFLICT(scope, key) DO UPDATE SET created_ms=excluded.created_ms, body=excluded.body"""
+
+_encoder: Final = msgspec.json.Encoder()
+_conversation: Final = msgspec.json.Decoder(ConversationRecord)
+_submit: Final = msgspec.json.Decoder(SubmitRecord)
+_answer: Final = msgspec.json.Decoder(AnswerRecord)
+
+
+class _DeltaText(msgspec.Struct):
+    delta: str
+
+
+_delta_text: Final = msgspec.json.Decoder(_DeltaText)
+
+
+def event_row(event: Event, conv: int) -> tuple[Any, ...]:
+    """An event as the values of `INSERT_EVENT`. A delta's text is in its data already."""
+    return (
+        event.position,
+        conv,
+        event.seq,
+        event.at_ms,
+        event.type,
+        event.turn_id,
+        event.item_id,
+        event.item_type,
+        None if event.type in TEXT_DELTAS else event.text,
+        event.status,
+        event.synthetic,
+        event.core,
+        bytes(event.data),
+        None if event.policy is None else bytes(event.policy),
+    )
+
+
+def event_of(row: tuple[Any, ...], conversation_id: str | None, log_tag: str) -> Event:
+    """A row with `EVENT_COLUMNS` as an event."""
+    (position, _, seq, at_ms, kind, turn, item, item_type, text, status, synthetic, core, data,
+     policy) = row  # fmt: skip
+    if text is None and kind in TEXT_DELTAS:
+        text = _text_of(data)
+    return Event(
+        seq=seq,
+        position=position,
+        conversation_id=conversation_id,
+        turn_id=turn,
+        item_id=item,
+        type=kind,
+        item_type=item_type,
+        text=text,
+        status=status,
+        synthetic=synthetic,
+        at_ms=at_ms,
+        core=core,
+        data=msgspec.Raw(data),
+        log_tag=log_tag,
+        policy=None if policy is None else msgspec.Raw(policy),
+    )
+
+
+def _text_of(data: bytes) -> str | None:
+    try:
+        return _delta_text.decode(data).delta
+    except msgspec.MsgspecError:
+        return None
+
+
+def conversation_row(record: ConversationRecord, num: int) -> tuple[Any, ...]:
+    """The values of `PUT_CONVERSATION`."""
+    search = f"{record.title or ''}\n{record.preview}".casefold()
+    return (
+        num,
+        record.id,
+        record.thread_id,
+        record.working_directory,
+        search,
+        record.status,
+        int(record.archived),
+        record.open_since,
+        _encoder.encode(record),
+    )
+
+
+def submit_row(record: SubmitRecord) -> tuple[Any, ...]:
+    """The values of `PUT_SUBMIT`."""
+    return (
+        record.id,
+        record.conversation_id,
+        record.key,
+        record.state,
+        record.turn_id,
+        record.place,
+        record.created_ms,
+        _encoder.encode(record),
+    )
+
+
+def answer_row(record: AnswerRecord) -> tuple[Any, ...]:
+    """The values of `PUT_ANSWER`."""
+    return (record.scope, record.key, record.created_ms, _encoder.encode(record))
+
+
+def conversation_of(body: bytes) -> ConversationRecord:
+    """The record in a conversation's `body`."""
+    return _conversation.decode(body)
+
+
+def submit_of(body: bytes) -> SubmitRecord:
+    """The record in a submit's `body`."""
+    return _submit.decode(body)
+
+
+def answer_of(body: bytes) -> AnswerRecord:
+    """The record in an answer's `body`."""
+    return _answer.decode(body)

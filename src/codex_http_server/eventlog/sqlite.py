@@ -1,0 +1,224 @@
+"""The event log in one SQLite file.
+
+Owns numbering (in memory, on the event loop) and what is committed; `db.py` owns the file and
+the threads, `queries.py` the reading. An event is in `on_commit` only once it is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from codex_http_server.clock import new_id
+from codex_http_server.db import Database
+from codex_http_server.errors import LogUnusable, StorageFull
+from codex_http_server.events import Draft, Event
+from codex_http_server.eventlog import rows
+from codex_http_server.eventlog.queries import Queries
+from codex_http_server.records import AnswerRecord, ConversationRecord, Record, SubmitRecord
+
+TAG_LENGTH: Final = 8  # characters of the log's id in a position
+
+
+class _Batch(NamedTuple):
+    events: list[tuple[Event, int]]
+    records: Sequence[tuple[str, tuple[object, ...]]]
+    heads: dict[int, int]
+    waiter: asyncio.Future[None] | None
+
+
+class SqliteLog(Queries):
+    """An `EventLog`. `open` before use, `close` at the end."""
+
+    def __init__(self, path: Path, home: Path, on_commit: Callable[[list[Event]], None]) -> None:
+        self._home = home
+        self._path = path
+        self._on_commit = on_commit
+        self._db = Database[_Batch](path, _migrations(), _apply, self._committed)
+        self._nums: dict[str, int] = {}
+        self._appended: dict[int, int] = {}
+        self._heads: dict[int, int] = {}
+        self._next_num = 1
+        self._position = 0
+        self._committed_position = 0
+        self.core_version = ""
+        self.log_id = ""
+
+    def open(self) -> None:
+        """Open the file and read where the numbering stands. Raises `LogUnusable`."""
+        connection = self._db.open()
+        try:
+            self._load(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self, connection: sqlite3.Connection) -> None:
+        meta = dict(connection.execute("SELECT name, value FROM meta"))
+        if not meta:
+            meta = {"log_id": new_id(), "home": str(self._home)}
+            connection.executemany("INSERT INTO meta VALUES (?,?)", list(meta.items()))
+        if meta["home"] != str(self._home):
+            raise LogUnusable(
+                f"{self._path} belongs to the Codex home {meta['home']}, not to {self._home}.",
+                hint="Choose another --data-dir, or the home it belongs to.",
+            )
+        self.log_id = meta["log_id"]
+        for num, uid, last in connection.execute("SELECT num, id, last_seq FROM conversation"):
+            self._nums[uid] = num
+            self._appended[num] = self._heads[num] = last
+        self._next_num = max(self._nums.values(), default=0) + 1
+        (last_position,) = connection.execute("SELECT max(position) FROM event").fetchone()
+        self._position = self._committed_position = last_position or 0
+
+    def close(self) -> None:
+        """Commit what is waiting and close. May be called twice; afterwards nothing is kept."""
+        self._db.close()
+
+    @property
+    def log_tag(self) -> str:
+        return self.log_id.replace("-", "")[-TAG_LENGTH:]
+
+    @property
+    def failure(self) -> str | None:
+        return self._db.failure
+
+    @property
+    def appended_position(self) -> int:
+        return self._position
+
+    @property
+    def last_position(self) -> int:
+        return self._committed_position
+
+    def head(self, conversation_id: str) -> int:
+        return self._heads.get(self._nums.get(conversation_id, 0), 0)
+
+    def last_appended(self, conversation_id: str) -> int:
+        return self._appended.get(self._nums.get(conversation_id, 0), 0)
+
+    # --- appending ----------------------------------------------------------------------
+
+    def append(
+        self,
+        conversation_id: str | None,
+        drafts: Sequence[Draft],
+        records: Sequence[Record] = (),
+    ) -> list[Event]:
+        conv = self._num(conversation_id)
+        events = [self._number(draft, conversation_id, conv) for draft in drafts]
+        heads = {conv: self._appended[conv]} if events and conv else {}
+        self._db.write(
+            _Batch([(event, conv) for event in events], self._rows(records), heads, None)
+        )
+        return events
+
+    def _num(self, conversation_id: str | None) -> int:
+        if conversation_id is None:
+            return 0
+        num = self._nums.get(conversation_id)
+        if num is None:
+            num, self._next_num = self._next_num, self._next_num + 1
+            self._nums[conversation_id] = num
+            self._appended[num] = self._heads[num] = 0
+        return num
+
+    def _number(self, draft: Draft, conversation_id: str | None, conv: int) -> Event:
+        self._position += 1
+        seq = 0
+        if conv:
+            seq = self._appended[conv] = self._appended[conv] + 1
+        return Event(
+            seq=seq,
+            position=self._position,
+            conversation_id=conversation_id,
+            turn_id=draft.turn_id,
+            item_id=draft.item_id,
+            type=draft.type,
+            item_type=draft.item_type,
+            text=draft.text,
+            status=draft.status,
+            synthetic=draft.synthetic,
+            at_ms=draft.at_ms,
+            core=self.core_version,
+            data=draft.data,
+            log_tag=self.log_tag,
+            policy=draft.policy,
+        )
+
+    def _rows(self, records: Sequence[Record]) -> list[tuple[str, tuple[object, ...]]]:
+        return [self._row(record) for record in records]
+
+    def _row(self, record: Record) -> tuple[str, tuple[object, ...]]:
+        match record:
+            case ConversationRecord():
+                return rows.PUT_CONVERSATION, rows.conversation_row(record, self._num(record.id))
+            case SubmitRecord():
+                return rows.PUT_SUBMIT, rows.submit_row(record)
+            case AnswerRecord():
+                return rows.PUT_ANSWER, rows.answer_row(record)
+
+    async def durable(self) -> None:
+        if self.failure is not None:
+            raise StorageFull(f"The event log can't be written: {self.failure}.")
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._db.write(_Batch([], (), {}, waiter))
+        while not waiter.done():
+            await asyncio.wait([waiter], timeout=1.0)
+            if self.failure is not None and not waiter.done():
+                raise StorageFull(f"The event log can't be written: {self.failure}.")
+
+    async def forget_keys(self, before_ms: int) -> None:
+        old = (before_ms,)
+        self._db.write(
+            _Batch(
+                [],
+                (
+                    ("DELETE FROM answer WHERE created_ms < ?", old),
+                    ("UPDATE submit SET key = NULL WHERE key IS NOT NULL AND created_ms < ?", old),
+                ),
+                {},
+                None,
+            )
+        )
+
+    def _committed(self, group: list[_Batch]) -> None:
+        """On the event loop, after a commit: move the heads, tell the readers, wake waiters."""
+        events = [event for batch in group for event, _ in batch.events]
+        for batch in group:
+            self._heads.update(batch.heads)
+        if events:
+            self._committed_position = events[-1].position
+            self._on_commit(events)
+        for batch in group:
+            if batch.waiter is not None and not batch.waiter.done():
+                batch.waiter.set_result(None)
+
+
+def _apply(connection: sqlite3.Connection, group: list[_Batch]) -> None:
+    """In the writer thread: one transaction for the whole group."""
+    inserts = [rows.event_row(event, conv) for batch in group for event, conv in batch.events]
+    if inserts:
+        connection.executemany(rows.INSERT_EVENT, inserts)
+    heads: dict[int, int] = {}
+    for batch in group:
+        for statement, values in batch.records:
+            connection.execute(statement, values)
+        heads.update(batch.heads)
+    connection.executemany(
+        "UPDATE conversation SET last_seq = ? WHERE num = ?",
+        [(seq, num) for num, seq in heads.items()],
+    )
+
+
+def _migrations() -> list[str]:
+    folder = resources.files("codex_http_server.eventlog") / "migrations"
+    files = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
+        key=lambda entry: entry.name,
+    )
+    return [entry.read_text() for entry in files]

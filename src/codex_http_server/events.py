@@ -1,0 +1,176 @@
+"""What happened: the envelope of every event, and its one rendering.
+
+The envelope is ours and stable; `data` is the core's own JSON, kept byte for byte. Owns the
+names of the events that this server makes. Knows neither log nor HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from codex_http_server.clock import rfc3339
+
+RAW_EMPTY: Final = msgspec.Raw(b"{}")
+
+# --- events in the core's own names that this server looks at ----------------------------
+
+TURN_STARTED: Final = "turn/started"
+TURN_COMPLETED: Final = "turn/completed"
+TURN_DIFF: Final = "turn/diff/updated"
+ITEM_STARTED: Final = "item/started"
+ITEM_COMPLETED: Final = "item/completed"
+USAGE: Final = "thread/tokenUsage/updated"
+THREAD_STARTED: Final = "thread/started"
+THREAD_NAME: Final = "thread/name/updated"
+RATE_LIMITS: Final = "account/rateLimits/updated"
+ACCOUNT_UPDATED: Final = "account/updated"
+ERROR: Final = "error"
+
+TEXT_DELTAS: Final = frozenset(
+    {
+        "item/agentMessage/delta",
+        "item/plan/delta",
+        "item/reasoning/summaryTextDelta",
+        "item/reasoning/textDelta",
+        "item/commandExecution/outputDelta",
+        "item/fileChange/outputDelta",
+    }
+)
+
+# --- events that this server makes ---------------------------------------------------------
+
+ITEM_DISCARDED: Final = "item/discarded"
+APPROVAL_REQUESTED: Final = "approval/requested"
+APPROVAL_RESOLVED: Final = "approval/resolved"
+QUEUE_CHANGED: Final = "queue/changed"
+CONVERSATION_UPDATED: Final = "conversation/updated"
+FEED_RESET: Final = "feed/reset"
+CORE_STATE: Final = "core/state"
+
+OURS: Final[dict[str, str]] = {
+    ITEM_DISCARDED: (
+        "An item that will never be finished. `data`: `{itemId, reason, item}`; `reason` is"
+        " `retried` (the model's stream broke and is tried again), `steered`, `interrupted`,"
+        " `failed` (its turn failed), `core_lost` (the core died) or `expired` (a background"
+        " command outlived the server's `item_limit`); `item` is its last form with all text"
+        " so far. Drop it from view, or show it as broken off."
+    ),
+    APPROVAL_REQUESTED: "The core asks for a decision. `data`: `{approval_id, kind, request}`.",
+    APPROVAL_RESOLVED: "The question has ended. `data`: `{approval_id, by, reason, decision}`.",
+    QUEUE_CHANGED: (
+        "The messages waiting in this conversation. `data`: `{queue: [...], reason}`; `reason`"
+        " is `added`, `started`, `steered`, `edited`, `removed`, `reordered`, `cleared`,"
+        " `failed` or `restored`; with `failed`, `error` says why the message was given up."
+    ),
+    CONVERSATION_UPDATED: "Title, model, policy or thread changed. `data`: the conversation.",
+    FEED_RESET: (
+        "The cursor does not belong to this log: forget what you have, read `snapshot`, and go"
+        " on from here. `data`: `{reason, head, log_id, snapshot}`; sent without an id."
+    ),
+    CORE_STATE: (
+        "The Codex core changed state. `data`: `{state, version, reason}`. Logged once, on"
+        " `/events`; on a conversation's stream it is a frame without an id."
+    ),
+}
+
+
+class Draft(msgspec.Struct):
+    """An event before the log has numbered it."""
+
+    type: str
+    data: msgspec.Raw
+    at_ms: int
+    turn_id: str | None = None
+    item_id: str | None = None
+    item_type: str | None = None
+    text: str | None = None
+    status: str | None = None
+    synthetic: str | None = None
+    policy: msgspec.Raw | None = None
+
+
+class Event(msgspec.Struct):
+    """A numbered event. `seq` is 0 where `conversation_id` is null (server and account)."""
+
+    seq: int
+    position: int
+    conversation_id: str | None
+    turn_id: str | None
+    item_id: str | None
+    type: str
+    item_type: str | None
+    text: str | None
+    status: str | None
+    synthetic: str | None
+    at_ms: int
+    core: str
+    data: msgspec.Raw
+    log_tag: str
+    policy: msgspec.Raw | None = None
+    rendered: bytes | None = None
+
+    def json(self) -> bytes:
+        """The event as JSON, rendered once and shared by every reader."""
+        if self.rendered is None:
+            self.rendered = _ENCODER.encode(_envelope(self))
+        return self.rendered
+
+    def cursor(self) -> str:
+        """The opaque position on the stream of all conversations."""
+        return f"{self.log_tag}-{self.position}"
+
+
+class _Envelope(msgspec.Struct, omit_defaults=True):
+    seq: int | msgspec.UnsetType
+    position: str
+    conversation_id: str | None
+    turn_id: str | None
+    item_id: str | None
+    type: str
+    at: str
+    core: str
+    data: msgspec.Raw
+    item_type: str | msgspec.UnsetType = msgspec.UNSET
+    text: str | msgspec.UnsetType = msgspec.UNSET
+    status: str | msgspec.UnsetType = msgspec.UNSET
+    synthetic: str | msgspec.UnsetType = msgspec.UNSET
+    policy: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def _unset(value: str | None) -> str | msgspec.UnsetType:
+    return msgspec.UNSET if value is None else value
+
+
+def _envelope(event: Event) -> _Envelope:
+    return _Envelope(
+        seq=event.seq if event.conversation_id is not None else msgspec.UNSET,
+        position=event.cursor(),
+        conversation_id=event.conversation_id,
+        turn_id=event.turn_id,
+        item_id=event.item_id,
+        type=event.type,
+        at=rfc3339(event.at_ms),
+        core=event.core,
+        data=event.data,
+        item_type=_unset(event.item_type),
+        text=_unset(event.text),
+        status=_unset(event.status),
+        synthetic=_unset(event.synthetic),
+        policy=msgspec.UNSET if event.policy is None else event.policy,
+    )
+
+
+def raw(value: object) -> msgspec.Raw:
+    """Any JSON value as the raw bytes that a draft's `data` takes."""
+    return msgspec.Raw(_ENCODER.encode(value))
+
+
+def transient(kind: str, data: object, *, at_ms: int, core: str = "") -> bytes:
+    """The JSON of a frame that is not in the log and so has neither seq nor position."""
+    body = {"type": kind, "conversation_id": None, "at": rfc3339(at_ms), "core": core, "data": data}
+    return _ENCODER.encode(body)

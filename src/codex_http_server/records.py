@@ -1,0 +1,76 @@
+"""What is kept beside the events: conversations, submitted messages, answers to keep.
+
+Values only. A record is written in the same commit as the events that tell of its change, so
+the two can't disagree after a crash.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SubmitState = Literal["queued", "starting", "started", "steering", "steered", "ended", "removed"]
+WAITING: tuple[SubmitState, ...] = ("queued", "starting", "steering")
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """The policy that a user asked for; None leaves it to the core's configuration."""
+
+    model: str | None = None
+    reasoning_effort: str | None = None
+    approval_policy: Any = None
+    sandbox: str | None = None
+
+
+class ConversationRecord(msgspec.Struct, kw_only=True):
+    """A conversation. `resolved_*` is what the core's own configuration says."""
+
+    id: str
+    thread_id: str
+    working_directory: str
+    title: str | None = None
+    preview: str = ""
+    stated: Stated = Stated()
+    resolved_model: str | None = None
+    resolved_effort: str | None = None
+    resolved_approval: Any = None
+    resolved_sandbox: dict[str, Any] = {}
+    archived: bool = False
+    status: Literal["idle", "running"] = "idle"
+    open_since: int = 0  # seq before which nothing in the core is open; 0: nothing is open
+    created_ms: int = 0
+    updated_ms: int = 0
+
+
+class SubmitRecord(msgspec.Struct, kw_only=True):
+    """A message from the moment it is accepted. `id` goes to the core with it."""
+
+    id: str
+    conversation_id: str
+    key: str | None
+    body_hash: str
+    state: SubmitState
+    turn_id: str | None = None
+    after: int = 0  # the conversation's seq before the submit
+    place: float = 0.0  # order in the queue, lowest first
+    message: list[dict[str, Any]]
+    overrides: Stated = Stated()
+    output_schema: Any = None
+    error: str | None = None
+    created_ms: int = 0
+
+
+class AnswerRecord(msgspec.Struct, kw_only=True):
+    """The stored answer to a POST with an Idempotency-Key."""
+
+    scope: str  # method and path
+    key: str
+    body_hash: str
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    created_ms: int
+
+
+Record = ConversationRecord | SubmitRecord | AnswerRecord

@@ -1,0 +1,188 @@
+"""The kinds of values that settings take: each turns text into a value, or says why not.
+
+Owns the spelling of values (`16MiB`, `https://app.example`). Knows no setting by name and
+not where a text came from. Every `parse` raises ValueError; its message may be empty where
+`allowed` says enough.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+Texts = tuple[str, ...]
+
+NUMBER = re.compile(r"\d+(\.\d+)?")
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
+NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
+ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+UNITS = {"": 1, "b": 1} | {
+    spelling: base**power
+    for power, letter in enumerate("kmg", start=1)
+    for base, spelling in ((1024, letter + "ib"), (1000, letter + "b"))
+}
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind(Generic[T]):
+    """How one kind of value is read and named; `many` kinds take several, comma-separated."""
+
+    parse: Callable[[str], T]
+    allowed: str
+    metavar: str
+    show: Callable[[T], str] = str
+    many: bool = False
+
+
+def choice(*words: str) -> Kind[str]:
+    """One of `words`, in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError
+        return text.lower()
+
+    return Kind(parse=parse, allowed=f"one of {', '.join(words)}", metavar="|".join(words))
+
+
+def whole(low: int, high: int) -> Kind[int]:
+    """A whole number from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not low <= int(text) <= high:
+            raise ValueError
+        return int(text)
+
+    return Kind(parse=parse, allowed=f"a whole number from {low} to {high}", metavar="NUMBER")
+
+
+def amount(unit: str, low: float, high: float) -> Kind[float]:
+    """A number of `unit`, fractions too, from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        if not NUMBER.fullmatch(text) or not low <= float(text) <= high:
+            raise ValueError
+        return float(text)
+
+    allowed = f"a number of {unit} from {low:g} to {high:g}"
+    return Kind(parse=parse, allowed=allowed, metavar=unit.upper(), show=lambda n: f"{n:g}")
+
+
+def size(low: int, high: int) -> Kind[int]:
+    """A number of bytes, with or without a unit (`16MiB`, `500kB`)."""
+
+    def parse(text: str) -> int:
+        match = SIZE.fullmatch(text)
+        unit = UNITS.get(match[2].lower()) if match else None
+        if match is None or unit is None:
+            raise ValueError
+        count = math.floor(float(match[1]) * unit)
+        if not low <= count <= high:
+            raise ValueError
+        return count
+
+    allowed = (
+        f"bytes from {show_size(low)} to {show_size(high)}, as a number or with a unit "
+        "(KiB, MiB, GiB, kB, MB, GB)"
+    )
+    return Kind(parse=parse, allowed=allowed, metavar="BYTES", show=show_size)
+
+
+def show_size(count: int) -> str:
+    """The shortest exact spelling of a number of bytes."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if count and count % UNITS[unit.lower()] == 0:
+            return f"{count // UNITS[unit.lower()]}{unit}"
+    return str(count)
+
+
+def several(item: Callable[[str], str], *, allowed: str, metavar: str) -> Kind[Texts]:
+    """Any number of items between commas, each read by `item`; doubles are dropped."""
+
+    def parse(text: str) -> Texts:
+        parts = (part.strip() for part in text.split(","))
+        return tuple(dict.fromkeys(item(part) for part in parts if part))
+
+    return Kind(parse=parse, allowed=allowed, metavar=metavar, show=", ".join, many=True)
+
+
+def parse_path(text: str) -> Path:
+    """A path, `~` expanded. Raises ValueError for an unknown `~user`."""
+    if "\0" in text:
+        raise ValueError("a path can't hold a zero byte")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+
+
+def parse_host(text: str) -> str:
+    """An address to listen on, without brackets: an IP address or a host name."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if is_ip(bare) or NAME.fullmatch(text):
+        return bare
+    raise ValueError
+
+
+def parse_host_name(text: str) -> str:
+    """A name as it stands in a Host header, without port; IPv6 in brackets."""
+    bare = parse_host(text).lower()
+    return f"[{bare}]" if ":" in bare else bare
+
+
+def parse_origin(text: str) -> str:
+    """An exact origin as browsers send it: lower case, no default port, no path."""
+    if text in ("*", "null"):
+        raise ValueError(f"{text!r} would let any page in: name each origin")
+    match = ORIGIN.fullmatch(text.lower())
+    if match is None:
+        raise ValueError("no path, no trailing slash")
+    scheme, host = match[1], match[2]
+    port = int(match[3] or DEFAULT_PORTS.get(scheme, 1))
+    if host.startswith("[") and not is_ip(host[1:-1]):
+        raise ValueError("not an IPv6 address")
+    if not 0 < port < 65536:
+        raise ValueError("no such port")
+    plain = match[3] is None or port == DEFAULT_PORTS.get(scheme)
+    return f"{scheme}://{host}" if plain else f"{scheme}://{host}:{port}"
+
+
+def parse_variable(text: str) -> str:
+    """The name of an environment variable that the core may be given."""
+    if not VARIABLE.fullmatch(text):
+        raise ValueError
+    # The core runs commands; what steers this server, its token above all, is not for them.
+    if text.upper().startswith("CODEX_HTTP_"):
+        raise ValueError("CODEX_HTTP_* is never given to the core")
+    return text
+
+
+def is_ip(text: str) -> bool:
+    """Whether `text` is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def show_path(path: Any) -> str:
+    """A path, or nothing where it is worked out later."""
+    return "" if path is None else str(path)
+
+
+PATH: Kind[Any] = Kind(parse=parse_path, allowed="a path", metavar="PATH", show=show_path)
+HOST = Kind(parse=parse_host, allowed="an IP address or a host name", metavar="ADDRESS")
+HOST_NAMES = several(parse_host_name, allowed="host names without scheme and port", metavar="HOST")
+ORIGINS = several(
+    parse_origin, allowed="exact origins, scheme://host or scheme://host:port", metavar="ORIGIN"
+)
+VARIABLES = several(parse_variable, allowed="names of environment variables", metavar="NAME")

@@ -1,0 +1,139 @@
+"""Every setting, once: its name, kind, default and help are the fields of `Settings`.
+
+Owns the table. Flags, environment names, the keys of the file, `--help` and
+docs/settings.md are all derived from it. Where values come from: sources.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from codex_http_server.settings import kinds
+from codex_http_server.settings.kinds import Kind
+
+T = TypeVar("T")
+ENV_PREFIX = "CODEX_HTTP_"
+CONFIG_ENV = ENV_PREFIX + "CONFIG"
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One row of the table. `default` may look at the environment; `shown` says it in words."""
+
+    name: str
+    kind: Kind[Any]
+    default: Callable[[Mapping[str, str]], Any]
+    help: str
+    shown: str
+
+    @property
+    def flag(self) -> str:
+        """Its option on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        """Its environment variable."""
+        return ENV_PREFIX + self.name.upper()
+
+
+def setting(kind: Kind[T], default: T, text: str, *, shown: str | None = None) -> T:
+    """A field of `Settings` with a fixed default; `shown` replaces it in help and docs."""
+    shown = kind.show(default) if shown is None else shown
+    return _field(kind, lambda _: default, text, shown)
+
+
+def computed(
+    kind: Kind[T], default: Callable[[Mapping[str, str]], T], text: str, *, shown: str
+) -> T:
+    """A field of `Settings` whose default comes from the environment."""
+    return _field(kind, default, text, shown)
+
+
+def _field(
+    kind: Kind[Any], default: Callable[[Mapping[str, str]], Any], text: str, shown: str
+) -> Any:
+    row = {"kind": kind, "default": default, "help": text, "shown": shown}
+    return field(default_factory=lambda: default(os.environ), metadata=row)
+
+
+def codex_home(environ: Mapping[str, str]) -> Path:
+    """The home that Codex itself would use."""
+    given = environ.get("CODEX_HOME")
+    return Path(given).expanduser().absolute() if given else Path.home() / ".codex"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings in force. Functions receive the values they need, not this object."""
+
+    host: str = setting(kinds.HOST, "127.0.0.1", "Address to listen on.")
+    port: int = setting(kinds.whole(0, 65535), 3032, "Port to listen on; 0 picks a free one.")
+    codex_home: Path = computed(
+        kinds.PATH,
+        codex_home,
+        "Home of the Codex core: its login, config and conversations.",
+        shown="$CODEX_HOME, else ~/.codex",
+    )
+    data_dir: Path | None = setting(
+        kinds.PATH,
+        None,
+        "Folder of the event log.",
+        shown="one per Codex home, in the platform's state folder",
+    )
+    codex_bin: Path | None = setting(
+        kinds.PATH, None, "Another codex binary.", shown="the one installed with the server"
+    )
+    allow_origin: tuple[str, ...] = setting(
+        kinds.ORIGINS, (), "Web origin that may call, besides the server's own.", shown="none"
+    )
+    allow_host: tuple[str, ...] = setting(
+        kinds.HOST_NAMES,
+        (),
+        "Name that a Host header may have, besides this machine's loopback names.",
+        shown="none",
+    )
+    pass_env: tuple[str, ...] = setting(
+        kinds.VARIABLES,
+        (),
+        "Environment variable handed to the core, besides the usual ones.",
+        shown="none",
+    )
+    log_level: str = setting(
+        kinds.choice("debug", "info", "warning", "error"), "info", "Least level that is logged."
+    )
+    log_format: str = setting(
+        kinds.choice("auto", "json", "console"),
+        "auto",
+        "Form of the log on stderr; auto is console on a terminal, else json.",
+    )
+    max_body: int = setting(kinds.size(1024, GIB), 16 * MIB, "Largest request body.")
+    request_timeout: float = setting(
+        kinds.amount("seconds", 0.1, 3600), 30.0, "How long to wait for an answer of the core."
+    )
+    core_wait: float = setting(
+        kinds.amount("seconds", 0, 600), 10.0, "How long a request waits for a starting core."
+    )
+    heartbeat: float = setting(
+        kinds.amount("seconds", 0.1, 300), 15.0, "Time between comments on a quiet event stream."
+    )
+    tail_bytes: int = setting(
+        kinds.size(64 * 1024, GIB),
+        4 * MIB,
+        "Recent events kept in memory for each conversation that is watched.",
+    )
+    max_streams: int = setting(kinds.whole(1, 100_000), 512, "Most event streams open at once.")
+    item_limit: float = setting(
+        kinds.amount("hours", 0.01, 8760),
+        24.0,
+        "How long a background command may outlive its turn.",
+    )
+
+
+SETTINGS = tuple(Setting(name=each.name, **each.metadata) for each in fields(Settings))

@@ -1,0 +1,200 @@
+"""The scripted model provider: an HTTP server on loopback that speaks the Responses API.
+
+It runs in a thread of its own with its own event loop, so tests of any kind can use it with a
+plain `with`. It answers `POST /v1/responses` and `GET /v1/models`; other paths get 404 and are
+kept in `Provider.other_calls`.
+"""
+
+import asyncio
+import itertools
+import secrets
+import socket
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Self, TypeAlias
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from codex_http_server.testing.answers import Fail, Step
+from codex_http_server.testing.core_config import Setting, core_config
+from codex_http_server.testing.requests import ModelRequest, decode
+from codex_http_server.testing.responses import error_body, frames, http_error, http_headers
+from codex_http_server.testing.streaming import EventStream
+
+Script: TypeAlias = Callable[[ModelRequest], Sequence[Step]]
+
+CLOSE_SECONDS = 2.0
+
+
+class Answers:
+    """The queue of answers: one entry is one response of the model, first come first served."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Step, ...]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def expect(self, *steps: Step) -> None:
+        """Queue what the next response without an answer is made of. Any thread may call it."""
+        self._waiting.append(steps)
+
+    def take(self) -> tuple[Step, ...] | None:
+        """The oldest answer, which leaves the queue; None if there is none."""
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None
+
+
+class Provider:
+    """A model that does what `answers`, and when that is empty `script`, tells it.
+
+    `script` is called in the server's thread, so it must not block. When there is nothing to
+    answer, or the script raises, the core gets a 400, which it does not try again, and the
+    reason stands in `failures`. Of the requests the last `keep` are remembered.
+    """
+
+    _loop: asyncio.AbstractEventLoop  # of the server's thread, known once `_ready` is set
+
+    def __init__(self, script: Script | None = None, keep: int = 1000) -> None:
+        self.script = script
+        self.answers = Answers()
+        self.requests: list[ModelRequest] = []
+        self.other_calls: list[str] = []
+        self.failures: list[str] = []
+        self.url = ""
+        self._keep = keep
+        self._count = 0
+        self._came = threading.Condition()
+        self._ready = threading.Event()
+        self._closing = asyncio.Event()
+        # Ids stay unique when a core's home outlives this provider.
+        self._tags = map(f"{secrets.token_hex(3)}_{{}}".format, itertools.count(1))
+
+    def __enter__(self) -> Self:
+        """Listen on a free port of 127.0.0.1; returns once requests are answered."""
+        listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        self._server = uvicorn.Server(self._uvicorn_config())
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listener],), name="scripted-provider", daemon=True
+        )
+        self._thread.start()
+        if not self._ready.wait(10):
+            raise TimeoutError("the scripted provider did not start within 10 s")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Cut all streams and end the thread; RuntimeError if that takes more than 2 s."""
+        if not self._thread.is_alive():
+            return
+        self._server.should_exit = True
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            raise RuntimeError(f"the scripted provider did not end within {CLOSE_SECONDS} s")
+
+    def expect(self, *steps: Step) -> None:
+        """Short for `answers.expect`."""
+        self.answers.expect(*steps)
+
+    def config(self, **overrides: Setting) -> str:
+        """The config.toml that points a core here; see `core_config` for what may be replaced."""
+        return core_config(self.url, overrides)
+
+    def wait_request(self, count: int, timeout: float = 10.0) -> ModelRequest:
+        """The request number `count` (from 1), once it came; TimeoutError after `timeout` s.
+
+        LookupError if it is so old that it was forgotten.
+        """
+        with self._came:
+            if not self._came.wait_for(lambda: self._count >= count, timeout):
+                raise TimeoutError(f"{self._count} of {count} requests came within {timeout} s")
+            place = count - 1 - (self._count - len(self.requests))
+            if place < 0:
+                raise LookupError(f"request {count} was forgotten: only {self._keep} are kept")
+            return self.requests[place]
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+        yield
+
+    def _uvicorn_config(self) -> uvicorn.Config:
+        routes = [
+            Route("/v1/responses", self._respond, methods=["POST"]),
+            Route("/v1/models", _models),
+            Route("/{path:path}", self._unknown, methods=["GET", "POST", "PUT", "DELETE"]),
+        ]
+        return uvicorn.Config(
+            Starlette(routes=routes, lifespan=self._lifespan),
+            # A cut connection is what the script asked for; uvicorn would log it as an error.
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            ws="none",
+            timeout_graceful_shutdown=1,
+        )
+
+    async def _respond(self, request: Request) -> Response | EventStream:
+        try:
+            asked = decode(dict(request.headers), await request.body())
+        except ValueError as error:
+            return _error(self._fail(str(error)))
+        self._record(asked)
+        steps = self._answer(asked)
+        error = http_error(steps)
+        if error is not None:
+            return _error(error)
+        parts = frames(steps, next(self._tags))
+        return EventStream(parts, http_headers(steps), asked, self._closing, self.failures)
+
+    def _record(self, asked: ModelRequest) -> None:
+        with self._came:
+            self.requests.append(asked)
+            del self.requests[: -self._keep]
+            self._count += 1
+            self._came.notify_all()
+
+    def _answer(self, asked: ModelRequest) -> Sequence[Step]:
+        queued = self.answers.take()
+        if queued is not None:
+            return queued
+        if self.script is None:
+            return [self._fail("no answer was expected for: " + asked.user_text[:200])]
+        try:
+            return self.script(asked)
+        except Exception as error:  # noqa: BLE001
+            # A fault in a test's script must show in that test, not as retries of the core.
+            return [self._fail(f"the script raised {error!r}")]
+
+    def _fail(self, reason: str) -> Fail:
+        self.failures.append(reason)
+        return Fail(400, {"error": {"message": reason}})
+
+    async def _unknown(self, request: Request) -> Response:
+        self.other_calls.append(f"{request.method} {request.url.path}")
+        return JSONResponse({"error": {"message": "not found"}}, 404)
+
+
+def _error(error: Fail) -> Response:
+    headers = {"content-type": "application/json", **error.headers}
+    return Response(error_body(error), error.status, headers)
+
+
+async def _models(_: Request) -> Response:
+    model = {"id": "gpt-5.5", "object": "model", "owned_by": "scripted"}
+    # `models` is what the core reads: empty, so that it keeps the catalog it was built with.
+    return JSONResponse({"object": "list", "data": [model], "models": []})
