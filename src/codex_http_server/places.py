@@ -118,6 +118,4 @@ def _private(folder: Path) -> bool:
         return False
     if os.name != "posix":
         return stat.S_ISDIR(info.st_mode)
-    return (
-        stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o077
-    )
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o077

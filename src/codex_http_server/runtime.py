@@ -12,8 +12,8 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import socket
+import subprocess
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -38,8 +38,8 @@ from codex_http_server.engine.core import CoreOptions
 from codex_http_server.engine.lock import ServerLock
 from codex_http_server.engine.process import find_core, reap
 from codex_http_server.errors import PortTaken, ServerError, SettingsError, StartError
-from codex_http_server.events import Event
 from codex_http_server.eventlog.sqlite import SqliteLog
+from codex_http_server.events import Event
 from codex_http_server.logs import get_logger
 from codex_http_server.places import Places, places
 from codex_http_server.settings import Settings
@@ -174,7 +174,7 @@ class _Server(uvicorn.Server):
         self._on_listening = on_listening
 
     @contextlib.contextmanager
-    def capture_signals(self):  # noqa: ANN201
+    def capture_signals(self):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -206,7 +206,9 @@ async def serve(plan: Plan) -> None:
 
         def on_listening() -> None:
             lock.announce(url, __version__)
-            plan.on_ready({"event": "ready", "url": url, "pid": os.getpid(), "version": __version__})
+            plan.on_ready(
+                {"event": "ready", "url": url, "pid": os.getpid(), "version": __version__}
+            )
 
         with _signals(runtime.stop):
             await runtime.run(listening, on_listening)
@@ -222,7 +224,7 @@ def _refuse_beyond_loopback(host: str) -> None:
 
 
 @contextlib.contextmanager
-def _signals(stop: Callable[[], None]):  # noqa: ANN202
+def _signals(stop: Callable[[], None]):
     loop = asyncio.get_running_loop()
     wanted = (signal.SIGTERM, signal.SIGINT)
     try:
@@ -258,7 +260,7 @@ async def _listen(host: str, port: int) -> socket.socket:
 def _who_listens(host: str, port: int) -> str:
     name = f"[{host}]" if ":" in host else host
     try:
-        with urllib.request.urlopen(f"http://{name}:{port}/health", timeout=1) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://{name}:{port}/health", timeout=1) as answer:
             body = json.load(answer)
         return f"codex-http-server {body['version']} (its core is {body['core']['state']})"
     except (OSError, ValueError, KeyError, TypeError):

@@ -53,4 +53,3 @@ def _problems(document: dict[str, Any]) -> None:
         for operation in path.values():
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = answer
-

@@ -127,7 +127,9 @@ class Message(Body):
         return [_core_part(part) for part in parts]
 
 
-def _core_part(part: TextPart | ImagePart | LocalImagePart | SkillPart | MentionPart) -> dict[str, Any]:
+def _core_part(
+    part: TextPart | ImagePart | LocalImagePart | SkillPart | MentionPart,
+) -> dict[str, Any]:
     match part:
         case TextPart():
             return {"type": "text", "text": part.text, "text_elements": []}

@@ -18,11 +18,14 @@ from codex_http_server import events
 from codex_http_server.clock import now_ms
 from codex_http_server.conversations import policy, views
 from codex_http_server.engine.base import Engine, Thread
-from codex_http_server.errors import NoTurn
+from codex_http_server.errors import NoTurn, ServerError
 from codex_http_server.eventlog.base import EventLog
 from codex_http_server.events import TEXT_DELTAS, Draft, raw
+from codex_http_server.logs import get_logger
 from codex_http_server.records import ConversationRecord, Record, Stated
 from codex_http_server.state import Open
+
+log = get_logger(__name__)
 
 PREVIEW: Final = 200  # characters of the first message that a list shows
 REPLAY: Final = 2000  # events read at once when what is open is rebuilt
@@ -125,7 +128,9 @@ class Conversation:
             case events.TURN_STARTED | events.TURN_COMPLETED:
                 self.record.status = "running" if self.open.turns else "idle"
                 self.record.updated_ms = draft.at_ms
-                self._stopping &= set(self.open.turns)
+                if draft.turn_id in self._stopping:
+                    self._stopping.discard(draft.turn_id)
+                    self.host.spawn(self._end_commands(draft.turn_id))
             case events.THREAD_NAME:
                 name = msgspec.json.decode(draft.data).get("threadName")
                 self.record.title = name if isinstance(name, str) else self.record.title
@@ -208,6 +213,16 @@ class Conversation:
         self._stopping.add(turn.turn_id)
         await self.engine.interrupt_turn(self.record.thread_id, turn.turn_id)
         return turn.turn_id
+
+    async def _end_commands(self, turn_id: str) -> None:
+        """The core leaves the commands of an interrupted turn running (measured): end them."""
+        left = [item.item_id for item in self.open.items.values() if item.turn_id == turn_id]
+        try:
+            if left:
+                ended = await self.engine.end_commands(self.record.thread_id, left)
+                log.info("ended the commands of an interrupted turn", count=ended)
+        except ServerError as error:
+            log.warning("commands of an interrupted turn go on", reason=error.detail)
 
     # --- after a restart of the server ------------------------------------------------------
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from codex_http_server.events import Event
 from codex_http_server.eventlog.base import EventLog
+from codex_http_server.events import Event
 
 PAGE: Final = 512  # events read from the log at once
 OVERHEAD: Final = 400  # bytes that an event costs beside its data, roughly

@@ -101,7 +101,9 @@ class Messages:
             return "removed"
         if record.state in WAITING:
             return "queued"
-        live = record.id in self._live or self._expected is not None and self._expected.id == record.id
+        live = record.id in self._live or (
+            self._expected is not None and self._expected.id == record.id
+        )
         if not live:
             return "ended"
         return "steered" if record.state == "steered" else "started"

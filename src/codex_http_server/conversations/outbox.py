@@ -25,7 +25,7 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def __iter__(self):  # noqa: ANN204
+    def __iter__(self):
         return iter(tuple(self._waiting))
 
     def view(self) -> list[dict[str, Any]]:

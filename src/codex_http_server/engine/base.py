@@ -5,7 +5,7 @@ Only words of this product: thread, turn, message, policy. `codex.py` is the imp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -133,6 +133,11 @@ class Engine(Protocol):
 
     async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:
         """Ask the turn to end; its end comes as an event. No error if it has ended already."""
+        ...
+
+    async def end_commands(self, thread_id: str, item_ids: Collection[str]) -> int:
+        """End these commands, which the core leaves running; how many were. Their ends come
+        as events."""
         ...
 
     async def find_message(self, thread_id: str, submit_id: str) -> str | None:

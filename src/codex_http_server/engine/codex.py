@@ -6,19 +6,11 @@ real core; where a line looks odd, its comment says which trap it avoids.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 
-from codex_http_server.errors import (
-    CoreError,
-    CoreGone,
-    CoreRefused,
-    CoreUnavailable,
-    TurnNotSteerable,
-)
-from codex_http_server.logs import get_logger
 from codex_http_server.engine import questions, wire
 from codex_http_server.engine.base import (
     Account,
@@ -30,6 +22,14 @@ from codex_http_server.engine.base import (
     Thread,
 )
 from codex_http_server.engine.core import Core, CoreOptions
+from codex_http_server.errors import (
+    CoreError,
+    CoreGone,
+    CoreRefused,
+    CoreUnavailable,
+    TurnNotSteerable,
+)
+from codex_http_server.logs import get_logger
 
 log = get_logger(__name__)
 
@@ -118,13 +118,13 @@ class CodexEngine:
     async def _ask(self, method: str, params: dict[str, Any], on_result: Any = None) -> msgspec.Raw:
         peer = await self._core.peer()
         try:
-            return await peer.request(
-                method, params, deadline=self._deadline, on_result=on_result
-            )
+            return await peer.request(method, params, deadline=self._deadline, on_result=on_result)
         except CoreGone as error:
             raise CoreUnavailable(f"The core ended before it answered {method}.") from error
 
-    async def _call(self, method: str, params: dict[str, Any], on_result: Any = None) -> msgspec.Raw:
+    async def _call(
+        self, method: str, params: dict[str, Any], on_result: Any = None
+    ) -> msgspec.Raw:
         try:
             return await self._ask(method, params, on_result)
         except CoreError as error:
@@ -203,11 +203,23 @@ class CodexEngine:
         except CoreError as error:
             log.info("nothing to interrupt", turn_id=turn_id, reason=error.message)
 
+    async def end_commands(self, thread_id: str, item_ids: Collection[str]) -> int:
+        where = {"threadId": thread_id}
+        answer = await self._call("thread/backgroundTerminals/list", where)
+        running = msgspec.json.decode(answer, type=_Page).data
+        ended = [each["processId"] for each in running if each["itemId"] in item_ids]
+        for process_id in ended:
+            params = where | {"processId": process_id}
+            await self._call("thread/backgroundTerminals/terminate", params)
+        return len(ended)
+
     async def find_message(self, thread_id: str, submit_id: str) -> str | None:
         cursor: str | None = None
         for _ in range(10):  # newest first, so a message in doubt is on the first page
             params = {"threadId": thread_id, "limit": 100, "sortDirection": "desc"}
-            answer = await self._call("thread/items/list", params | ({"cursor": cursor} if cursor else {}))
+            answer = await self._call(
+                "thread/items/list", params | ({"cursor": cursor} if cursor else {})
+            )
             page = msgspec.json.decode(answer, type=_Page)
             for entry in page.data:
                 item = entry.get("item", entry)

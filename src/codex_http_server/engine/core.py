@@ -20,14 +20,14 @@ from typing import Final
 import msgspec
 
 from codex_http_server import __version__
-from codex_http_server.errors import CoreError, CoreGone, CoreMissing, CoreUnavailable, ServerError
-from codex_http_server.logs import get_logger
-from codex_http_server.places import SOCKET_PATH_LIMIT, Places, socket_folder
 from codex_http_server.engine.base import CoreState
 from codex_http_server.engine.environment import core_environment
 from codex_http_server.engine.process import Child, rotate, spawn
 from codex_http_server.engine.rpc import OnNotification, OnRequest, Peer
 from codex_http_server.engine.transport import StdioTransport, Transport, connect_socket
+from codex_http_server.errors import CoreError, CoreGone, CoreMissing, CoreUnavailable, ServerError
+from codex_http_server.logs import get_logger
+from codex_http_server.places import SOCKET_PATH_LIMIT, Places, socket_folder
 
 log = get_logger(__name__)
 
@@ -200,9 +200,7 @@ class Core:
         ]
         try:
             while not any(task.done() for task in tasks):
-                await asyncio.wait(
-                    tasks, timeout=OUTPUT_CHECK, return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait(tasks, timeout=OUTPUT_CHECK, return_when=asyncio.FIRST_COMPLETED)
                 rotate(self._options.places.core_output)
         finally:
             for task in tasks[:2]:
@@ -261,4 +259,3 @@ def _socket_path(places: Places) -> str:
     if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
         raise CoreMissing(f"The socket path {path} is too long.", hint="Set XDG_RUNTIME_DIR.")
     return path
-

@@ -23,9 +23,7 @@ ALLOWED: Final = frozenset(
 )  # fmt: skip
 
 
-def core_environment(
-    ours: Mapping[str, str], home: str, extra: Collection[str]
-) -> dict[str, str]:
+def core_environment(ours: Mapping[str, str], home: str, extra: Collection[str]) -> dict[str, str]:
     """The environment of a core on `home`: allowed names, `LC_*`, `CODEX_*`, and `extra`.
 
     `CODEX_HTTP_*` is this server's own configuration, tokens included, and never passes.

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import psutil
 
+from codex_http_server.engine.lock import read_json, write_private
 from codex_http_server.errors import CoreMissing
 from codex_http_server.logs import get_logger
-from codex_http_server.engine.lock import read_json, write_private
 
 log = get_logger(__name__)
 

@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from codex_http_server.clock import now_ms
-from codex_http_server.errors import CoreError, CoreGone, CoreTimeout, ServerError
-from codex_http_server.logs import get_logger
 from codex_http_server.engine import wire
 from codex_http_server.engine.transport import Transport
+from codex_http_server.errors import CoreError, CoreGone, CoreTimeout, ServerError
+from codex_http_server.logs import get_logger
 
 IN_FLIGHT: Final = 64
 log = get_logger(__name__)
@@ -72,9 +72,7 @@ class Peer:
         except TimeoutError:
             raise CoreTimeout(f"The core did not answer {method} within {deadline:g} s.") from None
 
-    async def _send(
-        self, method: str, params: object, on_result: OnResult | None
-    ) -> msgspec.Raw:
+    async def _send(self, method: str, params: object, on_result: OnResult | None) -> msgspec.Raw:
         if self._gone or self._transport is None:
             raise CoreGone(method)
         self._next_id += 1

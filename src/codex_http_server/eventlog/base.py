@@ -102,9 +102,7 @@ class EventLog(Protocol):
         `open_turns`, and the last token usage."""
         ...
 
-    async def items(
-        self, conversation_id: str, before: int, limit: int
-    ) -> tuple[list[Event], int]:
+    async def items(self, conversation_id: str, before: int, limit: int) -> tuple[list[Event], int]:
         """Ended items before seq `before`, oldest first, and how many lie before those."""
         ...
 

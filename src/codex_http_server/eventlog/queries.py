@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Callable, Collection
 from typing import Any, Final, Protocol, TypeVar
 
+from codex_http_server.eventlog import rows
+from codex_http_server.eventlog.base import ConversationFilter, SnapshotRows
 from codex_http_server.events import (
     ITEM_COMPLETED,
     ITEM_DISCARDED,
@@ -15,8 +17,6 @@ from codex_http_server.events import (
     USAGE,
     Event,
 )
-from codex_http_server.eventlog import rows
-from codex_http_server.eventlog.base import ConversationFilter, SnapshotRows
 from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
 
 R = TypeVar("R")
@@ -97,9 +97,7 @@ class Queries:
 
         return await self._reader.read(query)
 
-    async def items(
-        self, conversation_id: str, before: int, limit: int
-    ) -> tuple[list[Event], int]:
+    async def items(self, conversation_id: str, before: int, limit: int) -> tuple[list[Event], int]:
         conv = self._nums.get(conversation_id, 0)
 
         def query(connection: sqlite3.Connection) -> tuple[list[Event], int]:

@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 from codex_http_server.clock import new_id
 from codex_http_server.db import Database
 from codex_http_server.errors import LogUnusable, StorageFull
-from codex_http_server.events import Draft, Event
 from codex_http_server.eventlog import rows
 from codex_http_server.eventlog.queries import Queries
+from codex_http_server.events import Draft, Event
 from codex_http_server.records import AnswerRecord, ConversationRecord, Record, SubmitRecord
 
 TAG_LENGTH: Final = 8  # characters of the log's id in a position

@@ -56,11 +56,11 @@ function plan(node) {
 function reasoning(node) {
   const what = el("span", "what");
   const body = el("div", "prose");
-  node.append(el("details", "", el("summary", "", "Reasoning ", what), body));
+  node.append(el("details", "", el("summary", "", "Reasoning", what), body));
   return ({ item, status }) => {
     const text = [...(item.summary ?? []), ...(item.content ?? [])].filter(Boolean).join("\n\n");
     const head = /\*\*([^*\n]+)\*\*/.exec(text);
-    setText(what, head ? head[1] : status === "open" ? "…" : "");
+    setText(what, head ? `: ${head[1]}` : status === "open" ? " …" : "");
     node.hidden = !text && status !== "open";
     drawText(body, text);
   };

@@ -34,13 +34,22 @@ export class RawLog {
 
 function row(event, text) {
   const seq = typeof event.seq === "number" ? String(event.seq) : "–";
-  const line = text.length > 300 ? `${text.slice(0, 300)}…` : text;
+  const line = oneLine(event, text);
   const name = el("span", "type", event.type ?? "?");
   if (/delta$/i.test(event.type ?? "")) name.classList.add("delta");
   const fold = el("details", "", el("summary", "", el("span", "seq", seq), name, el("span", "json", line)));
   const kept = text.length > KEPT ? `${text.slice(0, KEPT)}\n… ${text.length - KEPT} more characters` : text;
   fold.addEventListener("toggle", () => fold.childElementCount === 1 && fold.append(el("pre", "", pretty(kept))));
   return el("li", "", fold);
+}
+
+/** The JSON in one line, without what every event of this conversation repeats. */
+function oneLine(event, text) {
+  if (text.length > KEPT) return `${text.slice(0, 300)}…`;
+  const { seq, type, position, conversation_id, turn_id, item_id, item_type, at, core, ...rest } = event;
+  const { threadId, turnId, itemId, ...data } = rest.data ?? {};
+  const line = JSON.stringify({ ...rest, data });
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
 }
 
 function pretty(text) {

@@ -1,6 +1,6 @@
 // The conversation in the page: a section for each turn, in it its items and how it ended.
 
-import { el, setText } from "./dom.js";
+import { el } from "./dom.js";
 import { diffLines, makeItem } from "./items.js";
 
 export class View {
@@ -135,9 +135,4 @@ export function ago(iso, now) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} d`;
-}
-
-export function setPill(node, text, kind) {
-  setText(node.querySelector("span:last-child") ?? node, text);
-  node.dataset.kind = kind;
 }

@@ -43,6 +43,7 @@ async def create(body: CreateConversation, services: Use) -> JSONResponse:
 
 @router.get("/conversations", response_model=ConversationPage)
 async def list_conversations(
+    *,
     services: Use,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: str | None = None,
@@ -70,9 +71,7 @@ def _before(cursor: str | None) -> str | None:
         raise BadCursor(f"{cursor[:80]!r} is not a cursor of this list.") from None
 
 
-@router.get(
-    "/conversations/{conversation_id}", response_model=ConversationView | Snapshot
-)
+@router.get("/conversations/{conversation_id}", response_model=ConversationView | Snapshot)
 async def look(
     conversation_id: str, services: Use, include: Literal["snapshot"] | None = None
 ) -> JSONResponse:

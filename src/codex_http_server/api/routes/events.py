@@ -40,10 +40,9 @@ Heartbeat = Annotated[
 ]
 
 
-@router.get(
-    "/conversations/{conversation_id}/events", response_model=EventPage, responses=STREAM
-)
+@router.get("/conversations/{conversation_id}/events", response_model=EventPage, responses=STREAM)
 async def conversation_events(
+    *,
     conversation_id: str,
     request: Request,
     services: Use,
@@ -89,9 +88,7 @@ def _seq_cursor(
     if reason is None:
         return streams.Cursor(after)
     snapshot = f"/conversations/{conversation_id}?include=snapshot"
-    return streams.Cursor(
-        head, streams.reset_frame(reason, head, services.log.log_id, snapshot)
-    )
+    return streams.Cursor(head, streams.reset_frame(reason, head, services.log.log_id, snapshot))
 
 
 def _mismatch(other_log: bool, ahead: bool) -> str | None:
@@ -122,6 +119,7 @@ def _page(
 
 @router.get("/events", response_model=AllEventPage, responses=STREAM)
 async def all_events(
+    *,
     request: Request,
     services: Use,
     after: After = None,
@@ -163,9 +161,7 @@ class _Wanted:
         return event.conversation_id in self._conversations
 
 
-def _position_cursor(
-    services: Services, asked: str | None, log_id: str | None
-) -> streams.Cursor:
+def _position_cursor(services: Services, asked: str | None, log_id: str | None) -> streams.Cursor:
     head = services.log.last_position
     if asked == "latest":
         return streams.Cursor(head)

@@ -1,0 +1,81 @@
+// The header: is the server there, how is the core, who is signed in.
+
+import { Problem, call } from "./api.js";
+import { $, setText } from "./dom.js";
+
+const STREAM = {
+  connected: ["connected", "good"],
+  idle: ["server is there", "good"],
+  closed: ["not connected", "bad"],
+};
+
+export class Header {
+  /** `inDemo()` tells whether this looks like the offline demo. */
+  constructor(inDemo) {
+    this.inDemo = inDemo;
+    this.core = null;
+    this.stream = "connecting";
+    this.reachable = true;
+    this.demo = false;
+  }
+
+  setStream(stream) {
+    this.stream = stream;
+    this.draw();
+  }
+
+  setCore(core) {
+    this.core = core;
+    this.draw();
+  }
+
+  /** What is wrong, if anything: the worst first. */
+  draw() {
+    const { core } = this;
+    const ready = !core || core.state === "ready";
+    let [text, kind] = STREAM[this.stream] ?? [this.stream, "busy"];
+    if (!this.reachable) [text, kind] = ["server not reachable, trying again", "bad"];
+    else if (!ready) [text, kind] = [`core ${core.state}`, core.state === "failed" ? "bad" : "busy"];
+    pill("connection", text, kind);
+    if (core) pill("core", `Codex core ${[core.version, core.state].filter(Boolean).join(" ")}`, ready ? "good" : "busy");
+  }
+
+  /** Ask the server how it is; true if it is back after it could not be reached. */
+  async look() {
+    const before = this.reachable;
+    try {
+      const health = await call("GET", "/health");
+      this.core = health.core;
+      setText($("version"), health.version ?? "");
+      this.reachable = true;
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      this.reachable = false;
+    }
+    this.draw();
+    return this.reachable && !before;
+  }
+
+  async lookAtLogin() {
+    let status;
+    try {
+      status = await call("GET", "/auth/status");
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      return; // asked again soon; the connection says what is wrong
+    }
+    const { authenticated, auth_mode: mode, email, plan_type: plan, reason } = status;
+    const needless = !authenticated && reason === "provider_needs_no_login";
+    this.demo = needless && this.inDemo();
+    const name = email ?? (mode === "apikey" ? "an API key" : mode);
+    if (authenticated) pill("login", `signed in: ${name}${plan ? ` (${plan})` : ""}`, "good");
+    else if (this.demo) pill("login", "no login needed: scripted demo model", "good");
+    else if (needless) pill("login", "no login needed by this model provider", "good");
+    else pill("login", "not signed in: run codex login", "bad");
+  }
+}
+
+function pill(id, text, kind) {
+  setText($(`${id}-text`) ?? $(id), text);
+  $(id).dataset.kind = kind;
+}

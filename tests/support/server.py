@@ -1,0 +1,224 @@
+"""A real server on a real core with a scripted model, for tests.
+
+Everything lives below one temporary folder; the user's own Codex home is never touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import psutil
+
+from codex_http_server.testing.provider import Provider
+from codex_http_server.testing.reader import PATIENCE, Event, Reader
+
+Json = Any
+
+
+class Site:
+    """The folders of one test: home, project, state, and the scripted model."""
+
+    def __init__(self, root: Path, **config: str | int | bool) -> None:
+        self.root = root
+        self.home = root / "home"
+        self.project = root / "project"
+        for folder in (self.home, self.project, root / "state", root / "tmp", root / "user"):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._held = ExitStack()
+        self.provider = self._held.enter_context(Provider())
+        policy = {"sandbox_mode": "workspace-write", "approval_policy": "on-request"}
+        self.configure(**(policy | config))
+
+    def configure(self, **config: str | int | bool) -> None:
+        """Write the core's config.toml."""
+        (self.home / "config.toml").write_text(self.provider.config(**config))
+
+    def environment(self) -> dict[str, str]:
+        """What the server is started with: nothing of this user but PATH."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.root / "user"),
+            # The core makes no helper binaries for a home below the temporary folder.
+            "TMPDIR": str(self.root / "tmp"),
+            "XDG_STATE_HOME": str(self.root / "state"),
+            "CODEX_HOME": str(self.home),
+            "LANG": "C.UTF-8",
+        }
+
+    def close(self) -> None:
+        """End the model."""
+        self._held.close()
+
+
+@dataclass
+class Server:
+    """A server process. `stop` asks it to end, `kill` does not ask."""
+
+    site: Site
+    process: subprocess.Popen[str]
+    ready: Event
+    log: list[str]
+    reading: threading.Thread
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE * 2)
+
+    @property
+    def url(self) -> str:
+        return str(self.ready["url"])
+
+    # --- calls ------------------------------------------------------------------------------
+
+    def get(self, path: str, **options: Any) -> Json:
+        """GET; the JSON of a 200."""
+        answer = self.client.get(path, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: Json = None, status: int | None = None, **options: Any) -> Json:
+        """POST; the JSON of an answer with this status, or of any below 400."""
+        answer = self.client.post(path, json=body, **options)
+        fits = answer.status_code == status if status else answer.status_code < 400
+        assert fits, f"{answer.status_code}: {answer.text}"
+        return answer.json()
+
+    def conversation(self, **body: Any) -> str:
+        """A new conversation in the project; its id."""
+        directory = {"working_directory": str(self.site.project)}
+        return str(self.post("/conversations", directory | body, 201)["id"])
+
+    def send(self, conversation_id: str, message: str = "go on", **body: Any) -> Json:
+        """Send a message; the 202."""
+        path = f"/conversations/{conversation_id}/messages"
+        return self.post(path, {"message": message} | body, 202)
+
+    def run(self, conversation_id: str, message: str = "go on", **body: Any) -> Json:
+        """Send a message and wait for its turn; the 200."""
+        path = f"/conversations/{conversation_id}/messages?wait={PATIENCE:g}"
+        return self.post(path, {"message": message} | body, 200)
+
+    def read(self, conversation_id: str, query: str = "", **options: Any) -> Reader:
+        """A reader of the conversation's stream."""
+        return Reader(self.url, f"/conversations/{conversation_id}/events{query}", **options)
+
+    def read_all(self, query: str = "", **options: Any) -> Reader:
+        """A reader of everything."""
+        return Reader(self.url, f"/events{query}", **options)
+
+    def events(self, conversation_id: str, after: int = 0) -> list[Event]:
+        """All that the log holds of a conversation after a seq, by pages."""
+        found: list[Event] = []
+        while True:
+            page = self.get(f"/conversations/{conversation_id}/events?after={after}")
+            found += page["data"]
+            after = page["next_after"]
+            if after >= page["head"]:
+                return found
+
+    def wait_ready(self) -> Event:
+        """Wait for the core; the answer of /health."""
+        with self.read_all() as reader:
+            reader.wait(lambda e: e["type"] == "core/state" and e["status"] == "ready")
+        return self.get("/health")
+
+    # --- life -------------------------------------------------------------------------------
+
+    def core(self) -> psutil.Process:
+        """The core's process."""
+        for child in psutil.Process(self.process.pid).children():
+            if "app-server" in child.cmdline():
+                return child
+        raise AssertionError("the server has no core")
+
+    def stop(self, timeout: float = 8.0) -> int:
+        """SIGTERM and wait; the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout)
+        self._end()
+        return status
+
+    def kill(self) -> None:
+        """SIGKILL and wait. The core stays behind."""
+        self.process.kill()
+        self.process.wait(5)
+        self._end()
+
+    def _end(self) -> None:
+        self.reading.join(5)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.stop()
+        finally:
+            if self.process.poll() is None:
+                self.kill()
+        if kind is not None:
+            print("".join(self.log[-60:]))
+
+
+def start(site: Site, *arguments: str, environment: dict[str, str] | None = None) -> Server:
+    """Start a server and wait until it listens."""
+    command = [sys.executable, "-m", "codex_http_server", "serve", "--port", "0", *arguments]
+    process = subprocess.Popen(
+        command,
+        env=site.environment() | (environment or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines: list[str] = []
+    reading = threading.Thread(target=_drain, args=(process, lines), daemon=True)
+    reading.start()
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        process.wait(5)
+        reading.join(5)
+        raise AssertionError(f"the server did not start ({process.returncode}): {''.join(lines)}")
+    return Server(site, process, json.loads(line), lines, reading)
+
+
+def _drain(process: subprocess.Popen[str], lines: list[str]) -> None:
+    assert process.stderr is not None
+    with process.stderr:
+        lines.extend(process.stderr)
+
+
+def left_behind(site: Site) -> list[str]:
+    """Processes that still have to do with this site."""
+    found: list[str] = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if process.pid != os.getpid() and any(str(site.root) in word for word in words):
+                found.append(f"{process.pid} {' '.join(words)[:200]}")
+            elif process.environ().get("CODEX_HOME") == str(site.home):
+                found.append(f"{process.pid} {' '.join(words)[:200]}")
+        except (psutil.Error, OSError):
+            continue
+    return found
