@@ -168,7 +168,8 @@ class Database(Generic[T]):
 
     async def read(self, query: Callable[[sqlite3.Connection], R]) -> R:
         """Run `query` in a reader thread, in one read transaction of what is committed."""
-        assert self._readers is not None and self._loop is not None
+        assert self._readers is not None
+        assert self._loop is not None
         return await self._loop.run_in_executor(self._readers, self._read, query)
 
     def _read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:

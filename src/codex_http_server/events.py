@@ -76,6 +76,25 @@ OURS: Final[dict[str, str]] = {
 }
 
 
+ENVELOPE: Final[dict[str, str]] = {
+    "seq": "Number in the conversation and SSE id of its stream. It rises, with holes, and is"
+    " never used twice. Absent where `conversation_id` is null.",
+    "position": "Opaque place in the whole log, SSE id of `/events`.",
+    "conversation_id": "Null for events of the server and the account.",
+    "turn_id": "The turn it belongs to, or null.",
+    "item_id": "The item it belongs to, or null. Unique only within its turn.",
+    "type": "What happened; see below.",
+    "item_type": "On events about an item: `agentMessage`, `commandExecution`, `fileChange` …",
+    "text": "On deltas: the text to append.",
+    "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …",
+    "synthetic": "Only on events that this server made in the core's stead: the reason.",
+    "policy": "Only on `turn/started`: all that the turn runs under.",
+    "at": "When this server took it in (RFC 3339).",
+    "core": "Version of the Codex core that made `data`.",
+    "data": "The core's own object, byte for byte. It may change with the core's version.",
+}
+
+
 class Draft(msgspec.Struct):
     """An event before the log has numbered it."""
 
@@ -174,3 +193,24 @@ def transient(kind: str, data: object, *, at_ms: int, core: str = "") -> bytes:
     """The JSON of a frame that is not in the log and so has neither seq nor position."""
     body = {"type": kind, "conversation_id": None, "at": rfc3339(at_ms), "core": core, "data": data}
     return _ENCODER.encode(body)
+
+
+def markdown() -> str:
+    """docs/events.md: the envelope and the events that this server makes."""
+    lines = [
+        "# Events",
+        "",
+        "Every event is one JSON object, the same in the log, on a stream and on a page:",
+        "",
+        "| field | meaning |",
+        "|---|---|",
+        *(f"| `{name}` | {meaning} |" for name, meaning in ENVELOPE.items()),
+        "",
+        "`type` is the name that the Codex core gives its notification (`turn/started`,",
+        "`item/completed`, `item/agentMessage/delta` …). These are made by this server:",
+        "",
+        "| type | meaning |",
+        "|---|---|",
+        *(f"| `{name}` | {meaning} |" for name, meaning in OURS.items()),
+    ]
+    return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ one lock. Owns paths and their creation; knows no content.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -96,7 +97,9 @@ def _runtime() -> Path:
     if given and _private(Path(given)) and len(os.fsencode(given)) < 60:
         return Path(given) / APP
     uid = os.getuid() if hasattr(os, "getuid") else 0
-    return Path("/tmp" if os.name == "posix" else tempfile.gettempdir()) / f"{APP}-{uid}"
+    # Not TMPDIR, which may be long: macOS gives 49 bytes of it.
+    base = "/tmp" if os.name == "posix" else tempfile.gettempdir()  # noqa: S108
+    return Path(base) / f"{APP}-{uid}"
 
 
 def socket_folder(runtime: Path) -> Path:
@@ -109,6 +112,13 @@ def socket_folder(runtime: Path) -> Path:
                 hint="Remove it, or set XDG_RUNTIME_DIR to a folder of your own (mode 0700).",
             )
     return runtime
+
+
+def remove_socket(path: Path) -> None:
+    """Remove a socket, and its folder if nothing else is in it."""
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
 
 
 def _private(folder: Path) -> bool:

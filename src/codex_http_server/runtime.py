@@ -232,7 +232,7 @@ def _signals(stop: Callable[[], None]):
             loop.add_signal_handler(number, stop)
     except NotImplementedError:  # Windows
         for number in wanted:
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+            signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stop))
     yield
 
 

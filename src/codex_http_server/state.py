@@ -155,7 +155,7 @@ class OpenTurn:
     def end(self, at_ms: int, reason: str) -> Draft:
         """The terminal event that the core did not send: interrupted, with our reason."""
         started = msgspec.json.decode(self._data, type=_Started)
-        turn = started.turn | {
+        turn: dict[str, Any] = started.turn | {
             "id": self.turn_id,
             "items": [],
             "itemsView": "notLoaded",
@@ -221,22 +221,23 @@ class Open:
     def admit(self, draft: Draft, *, will_retry: bool = False) -> list[Draft]:
         """The drafts to append for one event of the core, in order; none if it is a repeat."""
         turn_id = draft.turn_id or ""
+        ends: list[Draft] = []
         match draft.type:
-            case events.ITEM_COMPLETED:
-                return [] if self._was_ended((turn_id, draft.item_id or "")) else [draft]
+            case events.ITEM_COMPLETED if self._was_ended((turn_id, draft.item_id or "")):
+                return []
+            case events.TURN_COMPLETED if self._was_ended((turn_id, "")):
+                return []
+            case events.TURN_DIFF if not self._new_diff(draft):
+                return []
             case events.ITEM_STARTED:
-                return [*self._replaced_by(draft), draft]
+                ends = self._replaced_by(draft)
             case events.TURN_COMPLETED:
-                if self._was_ended((turn_id, "")):
-                    return []
-                return [*self._left_by_turn(draft), draft]
-            case events.TURN_DIFF:
-                return [draft] if self._new_diff(draft) else []
+                ends = self._left_by_turn(draft)
             case events.ERROR if will_retry:
-                broken = self._of_turn(turn_id, MODEL_ITEMS)
-                return [*self._discard(broken, "retried", draft.at_ms), draft]
+                ends = self._discard(self._of_turn(turn_id, MODEL_ITEMS), "retried", draft.at_ms)
             case _:
-                return [draft]
+                pass
+        return [*ends, draft]
 
     def lost(self, reason: str, at_ms: int) -> list[Draft]:
         """Ends for all that is open, because the core that ran it is gone."""

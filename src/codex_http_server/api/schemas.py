@@ -95,9 +95,8 @@ class MentionPart(Body):
     path: str
 
 
-Part = Annotated[
-    TextPart | ImagePart | LocalImagePart | SkillPart | MentionPart, Field(discriminator="type")
-]
+AnyPart = TextPart | ImagePart | LocalImagePart | SkillPart | MentionPart
+Part = Annotated[AnyPart, Field(discriminator="type")]
 
 
 class Message(Body):
@@ -127,9 +126,7 @@ class Message(Body):
         return [_core_part(part) for part in parts]
 
 
-def _core_part(
-    part: TextPart | ImagePart | LocalImagePart | SkillPart | MentionPart,
-) -> dict[str, Any]:
+def _core_part(part: AnyPart) -> dict[str, Any]:
     match part:
         case TextPart():
             return {"type": "text", "text": part.text, "text_elements": []}

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Coroutine
+from importlib import import_module
 from typing import Any
 
 import typer
@@ -48,11 +49,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _loop_factory() -> Any:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
+    return None if sys.platform == "win32" else import_module("uvloop").new_event_loop
 
 
 def refuse(error: StartError) -> typer.Exit:

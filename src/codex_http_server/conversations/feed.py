@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -171,7 +171,7 @@ class Feed:
             tail.wake()
 
     @contextmanager
-    def reader(self, conversation_id: str | None, after: int) -> Iterator[Reader]:
+    def reader(self, conversation_id: str | None, after: int) -> Generator[Reader]:
         """Read a conversation after seq `after`; with None everything, after a position."""
         if conversation_id is None:
             yield Reader(self, self._all, None, after)

@@ -239,7 +239,7 @@ class Manager:
         return entry.conversation.id
 
     async def drain(self) -> None:
-        """Accept nothing more; interrupt running turns and wait at most `DRAIN` s for their ends."""
+        """Accept nothing more; interrupt running turns, wait at most `DRAIN` s for their ends."""
         self._stopping = True
         try:
             async with asyncio.timeout(DRAIN):

@@ -28,6 +28,7 @@ from codex_http_server.errors import (
     OverrideNeedsNewTurn,
     ServerError,
     Stopping,
+    StorageFull,
     TurnNotSteerable,
     Unavailable,
 )
@@ -101,10 +102,8 @@ class Messages:
             return "removed"
         if record.state in WAITING:
             return "queued"
-        live = record.id in self._live or (
-            self._expected is not None and self._expected.id == record.id
-        )
-        if not live:
+        expected = self._expected is not None and self._expected.id == record.id
+        if record.id not in self._live and not expected:
             return "ended"
         return "steered" if record.state == "steered" else "started"
 
@@ -212,9 +211,9 @@ class Messages:
         except CoreRefused as error:
             await self._give_up(record, error)
             raise
+        except StorageFull:
+            raise
         except Unavailable:
-            if record.state == "removed":
-                raise
             self._doubt(record)
         finally:
             self._starting = None
@@ -229,13 +228,13 @@ class Messages:
             self._bind(record, turn_id, effective)
 
         await self._engine.start_turn(
-            conversation.record.thread_id,
-            conversation.record.working_directory,
-            record.message,
-            effective,
-            record.id,
-            record.output_schema,
-            bound,
+            thread_id=conversation.record.thread_id,
+            cwd=conversation.record.working_directory,
+            message=record.message,
+            policy=effective,
+            submit_id=record.id,
+            output_schema=record.output_schema,
+            on_bound=bound,
         )
 
     def _bind(self, record: SubmitRecord, turn_id: str, effective: Policy) -> None:
@@ -412,7 +411,7 @@ class Messages:
 
     def _recognise(self, draft: Draft) -> None:
         """A message in doubt turns up in a turn after all: it is not sent again."""
-        item = msgspec.json.decode(draft.data).get("item") or {}
+        item: dict[str, Any] = msgspec.json.decode(draft.data).get("item") or {}
         for record in self._outbox:
             if record.id == item.get("clientId"):
                 self._settled(record, draft.turn_id)

@@ -104,6 +104,7 @@ class Engine(Protocol):
 
     async def start_turn(
         self,
+        *,
         thread_id: str,
         cwd: str,
         message: list[dict[str, Any]],

@@ -22,6 +22,7 @@ from codex_http_server.engine.base import (
     Thread,
 )
 from codex_http_server.engine.core import Core, CoreOptions
+from codex_http_server.engine.rpc import OnResult
 from codex_http_server.errors import (
     CoreError,
     CoreGone,
@@ -115,7 +116,9 @@ class CodexEngine:
 
     # --- what we say --------------------------------------------------------------------
 
-    async def _ask(self, method: str, params: dict[str, Any], on_result: Any = None) -> msgspec.Raw:
+    async def _ask(
+        self, method: str, params: dict[str, Any], on_result: OnResult | None = None
+    ) -> msgspec.Raw:
         peer = await self._core.peer()
         try:
             return await peer.request(method, params, deadline=self._deadline, on_result=on_result)
@@ -123,7 +126,7 @@ class CodexEngine:
             raise CoreUnavailable(f"The core ended before it answered {method}.") from error
 
     async def _call(
-        self, method: str, params: dict[str, Any], on_result: Any = None
+        self, method: str, params: dict[str, Any], on_result: OnResult | None = None
     ) -> msgspec.Raw:
         try:
             return await self._ask(method, params, on_result)
@@ -147,6 +150,7 @@ class CodexEngine:
 
     async def start_turn(
         self,
+        *,
         thread_id: str,
         cwd: str,
         message: list[dict[str, Any]],
@@ -217,9 +221,8 @@ class CodexEngine:
         cursor: str | None = None
         for _ in range(10):  # newest first, so a message in doubt is on the first page
             params = {"threadId": thread_id, "limit": 100, "sortDirection": "desc"}
-            answer = await self._call(
-                "thread/items/list", params | ({"cursor": cursor} if cursor else {})
-            )
+            params |= {"cursor": cursor} if cursor else {}
+            answer = await self._call("thread/items/list", params)
             page = msgspec.json.decode(answer, type=_Page)
             for entry in page.data:
                 item = entry.get("item", entry)

@@ -27,7 +27,12 @@ from codex_http_server.engine.rpc import OnNotification, OnRequest, Peer
 from codex_http_server.engine.transport import StdioTransport, Transport, connect_socket
 from codex_http_server.errors import CoreError, CoreGone, CoreMissing, CoreUnavailable, ServerError
 from codex_http_server.logs import get_logger
-from codex_http_server.places import SOCKET_PATH_LIMIT, Places, socket_folder
+from codex_http_server.places import (
+    SOCKET_PATH_LIMIT,
+    Places,
+    remove_socket,
+    socket_folder,
+)
 
 log = get_logger(__name__)
 
@@ -128,7 +133,7 @@ class Core:
             rung = await child.stop()
             log.info("core stopped", rung=rung, status=child.process.returncode)
             if socket is not None:
-                Path(socket).unlink(missing_ok=True)
+                remove_socket(Path(socket))
 
     async def _spawn(self) -> tuple[Child, str | None]:
         options, places = self._options, self._options.places
@@ -181,7 +186,8 @@ class Core:
     ) -> Transport:
         if socket is None:
             pipes = child.process
-            assert pipes.stdout is not None and pipes.stdin is not None
+            assert pipes.stdout is not None
+            assert pipes.stdin is not None
             return StdioTransport(pipes.stdout, pipes.stdin, peer.receive, on_lost)
         async with asyncio.timeout(LISTEN):
             while not died.done() and not self._stopping.is_set():

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,11 +44,11 @@ def find_core(given: Path | None) -> Path:
 
 def _bundled() -> Path | None:
     try:
-        import codex_cli_bin  # pyright: ignore[reportMissingTypeStubs] # its absence is an answer
-    except ImportError:
+        folder = resources.files("codex_cli_bin")
+    except ModuleNotFoundError:
         return None
     name = "codex.exe" if os.name == "nt" else "codex"
-    return Path(next(iter(codex_cli_bin.__path__))) / "bin" / name
+    return Path(str(folder / "bin" / name))
 
 
 class Child:
@@ -69,7 +70,7 @@ class Child:
         """
         rung = await self._ladder()
         _signal_group(self.pid, signal.SIGKILL)  # commands that outlived the core
-        self._record.unlink(missing_ok=True)
+        forget(self._record)
         return rung
 
     async def _ladder(self) -> str:
@@ -114,13 +115,18 @@ async def spawn(
                 limit=256 * 1024 * 1024,
             )
         except OSError as error:
-            record.unlink(missing_ok=True)
+            forget(record)
             raise CoreMissing(f"{command[0]} can't be run: {error.strerror}.") from error
     write_private(
         record,
         {"command": list(command), "socket": socket} | identity(process.pid),
     )
     return Child(process, record)
+
+
+def forget(record: Path) -> None:
+    """The core has ended: nothing is left to find."""
+    record.unlink(missing_ok=True)
 
 
 def identity(pid: int) -> dict[str, Any]:
@@ -144,7 +150,7 @@ def reap(record: Path) -> int | None:
     if found is not None:
         log.warning("ending a core left by an earlier server", pid=found.pid)
         _end(found)
-    record.unlink(missing_ok=True)
+    forget(record)
     return found.pid if found else None
 
 

@@ -79,7 +79,7 @@ class SocketTransport(asyncio.Protocol):
             else:
                 self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         if not self.opened.done():
             self.opened.set_exception(ConnectionError("the core closed the socket"))
             self.opened.exception()  # looked at: the one who waits may be gone already

@@ -9,7 +9,10 @@ import msgspec
 from codex_http_server.events import TEXT_DELTAS, Event
 from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
 
-EVENT_COLUMNS: Final = "position, conv, seq, at_ms, type, turn, item, item_type, text, status, synthetic, core, data, policy"
+EVENT_COLUMNS: Final = (
+    "position, conv, seq, at_ms, type, turn, item, item_type, text, status, synthetic, core,"
+    " data, policy"
+)
 INSERT_EVENT: Final = f"INSERT INTO event({EVENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
 
 PUT_CONVERSATION: Final = """

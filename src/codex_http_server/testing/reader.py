@@ -6,6 +6,7 @@ holds them to the reader's rule: seqs only rise.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -129,10 +130,8 @@ class Reader:
     def close(self) -> None:
         """Cut the connection."""
         if self._connection.sock is not None:
-            try:
+            with contextlib.suppress(OSError):  # it may have ended already
                 self._connection.sock.shutdown(2)
-            except OSError:
-                pass  # it had ended already
         self._thread.join(PATIENCE)
         self._connection.close()
 

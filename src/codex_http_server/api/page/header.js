@@ -35,6 +35,7 @@ export class Header {
     const ready = !core || core.state === "ready";
     let [text, kind] = STREAM[this.stream] ?? [this.stream, "busy"];
     if (!this.reachable) [text, kind] = ["server not reachable, trying again", "bad"];
+    else if (this.stream === "reconnecting") [text, kind] = ["reconnecting", "busy"];
     else if (!ready) [text, kind] = [`core ${core.state}`, core.state === "failed" ? "bad" : "busy"];
     pill("connection", text, kind);
     if (core) pill("core", `Codex core ${[core.version, core.state].filter(Boolean).join(" ")}`, ready ? "good" : "busy");

@@ -141,8 +141,8 @@ export function shortPath(path, folder) {
 }
 
 function diffBox(path, words, lines) {
-  const added = lines.filter((line) => line.startsWith("+") && !line.startsWith("+++ ")).length;
-  const gone = lines.filter((line) => line.startsWith("-") && !line.startsWith("--- ")).length;
+  const added = lines.filter((line) => line.startsWith("+")).length;
+  const gone = lines.filter((line) => line.startsWith("-")).length;
   const counts = el("span", "counts", el("ins", "", `+${added}`), " ", el("del", "", `−${gone}`));
   const bar = el("div", "bar", el("code", "line", path), el("span", "state", words), counts);
   return el("div", "file", bar, diffLines(lines));
@@ -150,13 +150,16 @@ function diffBox(path, words, lines) {
 
 /** A diff by lines: signs and colours both, so that neither alone has to tell. */
 export function diffLines(lines) {
-  const rows = lines.slice(0, DIFF_LINES).map((line) => {
-    const meta = /^(@@|diff |index |--- |\+\+\+ |new file|deleted file|old mode|new mode|similarity|rename )/.test(line);
-    const kind = meta ? "meta" : line[0] === "+" ? "add" : line[0] === "-" ? "del" : "same";
-    const sign = meta ? "" : kind === "same" ? " " : line[0] === "-" ? "−" : "+";
-    const text = meta ? line : line.slice(1);
-    return el("div", `row ${kind}`, el("span", "sign", sign), el("span", "text", text));
-  });
+  const rows = [];
+  let header = false; // between "diff --git" and the first "@@" only names and modes are told
+  for (const line of lines.slice(0, DIFF_LINES)) {
+    const names = /^diff --git a\/.* b\/(.*)$/.exec(line);
+    if (names) header = true;
+    else if (line.startsWith("@@")) header = false;
+    if (names) rows.push(el("div", "row meta name", names[1]));
+    else if (!header) rows.push(diffLine(line));
+    else if (!/^(index |--- |\+\+\+ )/.test(line)) rows.push(el("div", "row meta", line));
+  }
   if (lines.length > DIFF_LINES) {
     rows.push(el("div", "row meta", `… ${lines.length - DIFF_LINES} more lines`));
   }
@@ -166,6 +169,14 @@ export function diffLines(lines) {
   box.setAttribute("aria-label", "Changed lines");
   return box;
 }
+
+function diffLine(line) {
+  const [kind, sign] = SIGNS[line[0]] ?? ["meta", ""];
+  const text = kind === "meta" ? line : line.slice(1);
+  return el("div", `row ${kind}`, el("span", "sign", sign), el("span", "text", text));
+}
+
+const SIGNS = { "+": ["add", "+"], "-": ["del", "−"], " ": ["same", " "] };
 
 /** Items without a form of their own here: their type, what names them, and their JSON. */
 function other(node) {

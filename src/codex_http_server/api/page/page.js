@@ -5,8 +5,9 @@ import { Composer } from "./composer.js";
 import { $, el, setText, showProblem } from "./dom.js";
 import { Header } from "./header.js";
 import { ConversationList } from "./list.js";
+import { inputText } from "./items.js";
 import { RawLog, drawCurl } from "./raw.js";
-import { addEarlier, apply, fromSnapshot, hasMessage, newChanges, running } from "./state.js";
+import { addApprovals, addEarlier, apply, fromSnapshot, hasMessage, newChanges, running } from "./state.js";
 import { View } from "./view.js";
 
 const LOOK = 5000; // ms between looks at /health
@@ -106,10 +107,19 @@ async function paint(id, mine) {
   toEnd();
   await readKept(id, page.state.seq, mine);
   if (mine !== visit) return;
+  listen(mine);
+}
+
+function listen(mine) {
   stop();
-  stop = follow(id, page.state.seq, page.state.logId, {
+  stop = follow(page.id, page.state.seq, page.state.logId, {
     onEvent: (text) => mine === visit && take(text),
-    onState: (state) => mine === visit && header.setStream(state),
+    onState(state) {
+      if (mine !== visit) return;
+      const lost = state === "reconnecting" && header.stream === "connected";
+      header.setStream(state);
+      if (lost) look();
+    },
     onGone: () => mine === visit && setTimeout(() => mine === visit && reload(), 1000),
   });
 }
@@ -129,6 +139,8 @@ async function readKept(id, head, mine) {
   } catch {
     return; // the list of events then starts with what comes now
   }
+  addApprovals(page.state, found);
+  for (const turn of page.state.turns.values()) page.view.drawTurn(turn);
   raw.reset();
   raw.add(found.map((event) => [event, JSON.stringify(event)]));
 }
@@ -173,7 +185,7 @@ function draw() {
   for (const [event] of events) apply(page.state, event, changes);
   raw.add(events);
   page.view.draw(changes);
-  if (changes.parts.has("head")) drawHead();
+  if (changes.parts.has("head") || changes.parts.has("list")) drawHead();
   if (changes.parts.has("running")) drawRunning();
   if (changes.parts.has("queue")) {
     composer.drawQueue(page.state.queue);
@@ -222,7 +234,7 @@ $("earlier").addEventListener("click", async () => {
 
 function drawHead() {
   const { conversation, usage, itemsBefore } = page.state;
-  const title = conversation.title || conversation.preview || "New conversation";
+  const title = conversation.title || conversation.preview || firstMessage(page.state) || "New conversation";
   $("talk-head").hidden = false;
   setText($("title"), title);
   document.title = `${title.slice(0, 60)} – codex-http-server`;
@@ -237,6 +249,12 @@ function drawHead() {
   $("facts").replaceChildren(...facts.filter(Boolean).map((fact) => el("span", "", fact)));
   $("earlier").hidden = itemsBefore === 0;
   setText($("earlier"), `Show earlier items (${itemsBefore})`);
+}
+
+function firstMessage(state) {
+  for (const turn of state.turns.values())
+    for (const { type, item } of turn.items.values()) if (type === "userMessage") return inputText(item.content);
+  return null;
 }
 
 function drawRunning() {
@@ -290,6 +308,7 @@ $("skip").addEventListener("click", (event) => {
 $("raw-toggle").addEventListener("click", () => {
   rawWanted = !rawWanted;
   drawRaw();
+  raw.toEnd();
 });
 $("list-toggle").addEventListener("click", () => showList(!$("list").classList.contains("shown")));
 
@@ -297,14 +316,16 @@ $("list-toggle").addEventListener("click", () => showList(!$("list").classList.c
 
 const asked = new URLSearchParams(location.search).get("working_directory");
 $("directory").value = asked ?? "";
+$("curl").open = rawWanted; // where there is room
 await Promise.all([header.look(), list.refresh()]);
 header.lookAtLogin().then(drawChips);
 if (wanted() !== null || asked) open(wanted());
 else open(list.newest()?.id ?? null);
 
 async function look() {
-  // It was away: trust no half-open stream.
-  if ((await header.look()) && page.id !== null) reload();
+  const back = await header.look();
+  // It was away and the stream noticed nothing: a half-open connection. A new one resumes.
+  if (back && page.state && header.stream === "connected") listen(visit);
 }
 setInterval(() => document.hidden || look(), LOOK);
 setInterval(() => document.hidden || list.refresh(), LOOK);

@@ -19,6 +19,10 @@ export class RawLog {
     this.note.textContent = "No event yet.";
   }
 
+  toEnd() {
+    this.box.scrollTop = this.box.scrollHeight;
+  }
+
   /** Add events as they came: `[parsed, text]`. Called once for each drawn frame. */
   add(events) {
     if (!events.length) return;
@@ -28,7 +32,7 @@ export class RawLog {
     while (this.box.childElementCount > ROWS) this.box.firstElementChild.remove();
     const shown = this.box.childElementCount;
     this.note.textContent = this.total > shown ? `The last ${shown} of ${this.total} events read here.` : "";
-    if (low) this.box.scrollTop = this.box.scrollHeight;
+    if (low) this.toEnd();
   }
 }
 
@@ -47,8 +51,8 @@ function row(event, text) {
 function oneLine(event, text) {
   if (text.length > KEPT) return `${text.slice(0, 300)}…`;
   const { seq, type, position, conversation_id, turn_id, item_id, item_type, at, core, ...rest } = event;
-  const { threadId, turnId, itemId, ...data } = rest.data ?? {};
-  const line = JSON.stringify({ ...rest, data });
+  const { threadId, turnId, itemId, delta, ...data } = rest.data ?? {};
+  const line = JSON.stringify({ text: event.text, ...rest, data: delta === event.text ? data : rest.data });
   return line.length > 300 ? `${line.slice(0, 300)}…` : line;
 }
 

@@ -59,6 +59,14 @@ export function addEarlier(state, views, left) {
   state.firstItem = views[0]?.seq ?? state.firstItem;
 }
 
+/** Take in older events about approvals: snapshots do not show those that have ended. */
+export function addApprovals(state, events) {
+  for (const event of events) {
+    if (!event.type.startsWith("approval/") || !state.turns.has(event.turn_id ?? "")) continue;
+    HANDLERS[event.type]?.(state, event, event.data, newChanges());
+  }
+}
+
 /** The running turn, the newest if there are several; null when the conversation is idle. */
 export function running(state) {
   return [...state.turns.values()].reverse().find((turn) => turn.status === "inProgress") ?? null;
@@ -128,12 +136,13 @@ const HANDLERS = {
   },
   "approval/requested"(state, event, data, changes) {
     const turn = turnOf(state, event.turn_id);
-    turn.approvals.set(data.approval_id, { id: data.approval_id, asked: data, ended: null });
+    const itemId = event.item_id ?? null;
+    turn.approvals.set(data.approval_id, { id: data.approval_id, itemId, asked: data, ended: null });
     changes.turns.add(turn);
   },
   "approval/resolved"(state, event, data, changes) {
     const turn = turnOf(state, event.turn_id);
-    const approval = turn.approvals.get(data.approval_id) ?? { id: data.approval_id, asked: {} };
+    const approval = turn.approvals.get(data.approval_id) ?? { id: data.approval_id, itemId: event.item_id ?? null, asked: {} };
     turn.approvals.set(data.approval_id, { ...approval, ended: data });
     changes.turns.add(turn);
   },

@@ -17,14 +17,14 @@ export class View {
     this.turns.clear();
     this.items.clear();
     for (const turn of state.turns.values()) {
-      this.drawTurn(turn);
       for (const entry of turn.items.values()) this.drawItem(entry);
+      this.drawTurn(turn);
     }
   }
 
   draw(changes) {
-    for (const turn of changes.turns) this.drawTurn(turn);
     for (const entry of changes.items) this.drawItem(entry);
+    for (const turn of changes.turns) this.drawTurn(turn);
   }
 
   drawItem(entry) {
@@ -54,7 +54,9 @@ export class View {
 
   drawTurn(turn) {
     const section = this.section(turn.id);
-    for (const approval of turn.approvals.values()) drawApproval(section, approval);
+    for (const approval of turn.approvals.values()) {
+      drawApproval(section, approval, this.items.get(`${turn.id} ${approval.itemId}`)?.node);
+    }
     const now = JSON.stringify([turn.status, turn.synthetic, turn.notice, turn.diff, turn.turn]);
     if (now === section.drawn) return;
     section.drawn = now;
@@ -103,12 +105,13 @@ function ending(turn) {
 
 const ASKED = { command: "to run a command", file_change: "to change files", permissions: "for permissions", question: "a question" };
 
-function drawApproval(section, { id, asked, ended }) {
+/** A question stands before the item that it is about. */
+function drawApproval(section, { id, asked, ended }, about) {
   let node = section.approvals.get(id);
   if (!node) {
     node = el("article", "item approval");
     section.approvals.set(id, node);
-    section.items.append(node);
+    section.items.insertBefore(node, about ?? null);
   }
   const request = asked.request ?? {};
   const head = el("p", "", el("strong", "", `Codex asked ${ASKED[asked.kind] ?? `for approval (${asked.kind ?? "unknown"})`}`));
