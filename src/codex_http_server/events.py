@@ -48,6 +48,8 @@ QUEUE_CHANGED: Final = "queue/changed"
 CONVERSATION_UPDATED: Final = "conversation/updated"
 FEED_RESET: Final = "feed/reset"
 CORE_STATE: Final = "core/state"
+MESSAGE_REMOVED: Final = "message/removed"
+HEARTBEAT: Final = "heartbeat"
 
 OURS: Final[dict[str, str]] = {
     ITEM_DISCARDED: (
@@ -73,6 +75,11 @@ OURS: Final[dict[str, str]] = {
         "The Codex core changed state. `data`: `{state, version, reason}`. Logged once, on"
         " `/events`; on a conversation's stream it is a frame without an id."
     ),
+    MESSAGE_REMOVED: (
+        "The last frame of a streaming answer whose message never got a turn: it was taken out"
+        " of the queue, or the core refused it. `data`: the message. Without an id, not kept."
+    ),
+    HEARTBEAT: "Nothing happened; sent with `?heartbeat=` only. Without an id, not kept.",
 }
 
 

@@ -133,9 +133,7 @@ def test_an_interrupt_in_mid_command_ends_the_command_too(server: Server, site: 
     assert ended["status"] == "failed"
 
 
-def test_an_interrupt_lets_the_queue_go_on_unless_it_is_cleared(
-    server: Server, site: Site
-) -> None:
+def test_an_interrupt_lets_the_queue_go_on_unless_it_is_cleared(server: Server, site: Site) -> None:
     with answering(server, site) as (conversation, _, reader):
         server.send(conversation, "never sent")
         answer = server.post(f"/conversations/{conversation}/interrupt", {"clear_queue": True}, 202)
@@ -163,9 +161,7 @@ def test_a_steer_with_overrides_needs_a_turn_of_its_own(
         body = {"message": "x", "while_busy": "steer"} | extra
         refused = server.client.post(path, json=body)
         assert (refused.status_code, refused.json()["code"]) == (409, "override_needs_new_turn")
-        waiting = server.client.post(
-            f"{path}?wait=5", json={"message": "x", "while_busy": "steer"}
-        )
+        waiting = server.client.post(f"{path}?wait=5", json={"message": "x", "while_busy": "steer"})
         assert waiting.json()["code"] == "override_needs_new_turn"
         gate.open()
         reader.wait_type("turn/completed")

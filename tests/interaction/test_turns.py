@@ -106,9 +106,7 @@ def test_a_background_command_outlives_its_turn_and_ends_by_itself(
     check_whole(server.events(conversation))
 
 
-def test_a_question_of_the_core_is_declined_at_once_and_visibly(
-    server: Server, site: Site
-) -> None:
+def test_a_question_of_the_core_is_declined_at_once_and_visibly(server: Server, site: Site) -> None:
     conversation = server.conversation()
     outside = site.root / "outside.txt"
     site.provider.expect(

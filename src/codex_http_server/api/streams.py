@@ -6,7 +6,8 @@ never answers with a 5xx: EventSource gives up for good on those.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -69,20 +70,26 @@ async def _overload(services: Services) -> AsyncIterator[bytes]:
 
 
 async def _run(services: Services, plan: Plan) -> AsyncIterator[bytes]:
+    yield sse.OPENING
+    if plan.cursor.reset is not None:
+        yield sse.bare_frame(plan.cursor.reset)
+    async for chunk in follow(services, plan):
+        yield chunk
+
+
+@contextmanager
+def _counted(services: Services) -> Generator[None]:
     services.streams += 1
     try:
-        yield sse.OPENING
-        if plan.cursor.reset is not None:
-            yield sse.bare_frame(plan.cursor.reset)
-        async for chunk in follow(services, plan):
-            yield chunk
+        yield
     finally:
         services.streams -= 1
 
 
 async def follow(services: Services, plan: Plan) -> AsyncIterator[bytes]:
     """The frames of a stream, in chunks, until its last event or until the server stops."""
-    with services.feed.reader(plan.conversation_id, plan.cursor.after) as reader:
+    feed = services.feed
+    with _counted(services), feed.reader(plan.conversation_id, plan.cursor.after) as reader:
         while True:
             batch = await reader.next(plan.heartbeat)
             if batch.ended:
@@ -113,7 +120,7 @@ def _choose(plan: Plan, found: Sequence[Event]) -> tuple[Sequence[Event], bool]:
 def _beat(plan: Plan) -> bytes:
     if not plan.heartbeat_data:
         return sse.COMMENT
-    return sse.bare_frame(transient("heartbeat", {}, at_ms=now_ms()))
+    return sse.bare_frame(transient(events.HEARTBEAT, {}, at_ms=now_ms()))
 
 
 def core_frame(services: Services, reason: str | None = None) -> bytes:
@@ -135,4 +142,4 @@ def reset_frame(reason: str, head: int | str, log_id: str, snapshot: str | None)
 
 def submit_frame(body: dict[str, Any]) -> bytes:
     """The frame that ends the stream of a message that never got a turn."""
-    return transient("message/removed", body, at_ms=now_ms())
+    return transient(events.MESSAGE_REMOVED, body, at_ms=now_ms())

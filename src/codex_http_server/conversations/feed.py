@@ -115,10 +115,10 @@ class Reader:
 
     async def _look(self) -> Batch | None:
         grew, closed = self._tail.grew, self._feed.closed  # look first: no wake-up is missed
-        notices = self._notices()
         events = self._tail.after(self.cursor)
         if events is None:
             events = await self._feed.read(self._conversation_id, self.cursor)
+        notices = self._notices()  # last: what is taken here must not be lost to a time-out
         if events:
             self.cursor = self._key(events[-1])
         if events or notices:

@@ -26,6 +26,7 @@ log = get_logger(__name__)
 
 DRAIN: Final = 1.0  # seconds for running turns to end after they were interrupted
 TICK: Final = 5.0  # seconds between looks at waiting messages and overdue items
+SWEEP: Final = 3600 * 1000  # milliseconds between sweeps of old keys
 KEYS_KEPT: Final = 24 * 3600 * 1000  # milliseconds that Idempotency-Keys are kept
 
 AccountFilter = Callable[[Draft], Draft | None]
@@ -214,13 +215,16 @@ class Manager:
 
     async def run(self) -> None:
         """Look after what is due, until cancelled."""
+        swept = 0
         while True:
             await asyncio.sleep(TICK)
             now = now_ms()
             for entry in self.loaded():
                 entry.conversation.expire(now - self._item_limit_ms)
             self._kick_all()
-            await self._log.forget_keys(now - KEYS_KEPT)
+            if now - swept > SWEEP:
+                swept = now
+                self._log.forget_keys(now - KEYS_KEPT)
 
     async def interrupt_all(self) -> list[str]:
         """Interrupt every running turn; the ids of their conversations."""

@@ -174,7 +174,7 @@ class Core:
             if transport is not None:
                 transport.close()
             peer.lost()
-        return await _ending(child)
+        return "it was stopped" if self._stopping.is_set() else await _ending(child)
 
     async def _connect(
         self,

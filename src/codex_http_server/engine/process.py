@@ -27,6 +27,7 @@ log = get_logger(__name__)
 
 STOP_TERM: Final = 1.5  # seconds for the core to leave after SIGTERM (it takes 0.03-0.09)
 STOP_KILL: Final = 2.0  # seconds for the kernel to report the end after SIGKILL
+KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no SIGKILL
 OUTPUT_MAX: Final = 8 * 1024 * 1024  # bytes of output kept, and the same again in `.1`
 
 
@@ -69,14 +70,14 @@ class Child:
         Takes at most `STOP_TERM + STOP_KILL` seconds. May be called on a dead child.
         """
         rung = await self._ladder()
-        _signal_group(self.pid, signal.SIGKILL)  # commands that outlived the core
+        _signal_group(self.pid, KILL)  # commands that outlived the core
         forget(self._record)
         return rung
 
     async def _ladder(self) -> str:
         for number, patience, rung in (
             (signal.SIGTERM, STOP_TERM, "term"),
-            (signal.SIGKILL, STOP_KILL, "kill"),
+            (KILL, STOP_KILL, "kill"),
         ):
             if self.process.returncode is not None:
                 return "gone"
@@ -173,12 +174,12 @@ def _left_behind(written: dict[str, Any]) -> psutil.Process | None:
 
 
 def _end(process: psutil.Process) -> None:
-    for number, patience in ((signal.SIGTERM, STOP_TERM), (signal.SIGKILL, STOP_KILL)):
+    for number, patience in ((signal.SIGTERM, STOP_TERM), (KILL, STOP_KILL)):
         _signal_group(process.pid, number)
         with contextlib.suppress(psutil.Error):
             process.wait(patience)
             break
-    _signal_group(process.pid, signal.SIGKILL)
+    _signal_group(process.pid, KILL)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

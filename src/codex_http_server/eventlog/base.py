@@ -144,6 +144,6 @@ class EventLog(Protocol):
         """A stored answer."""
         ...
 
-    async def forget_keys(self, before_ms: int) -> None:
+    def forget_keys(self, before_ms: int) -> None:
         """Drop Idempotency-Keys and stored answers older than `before_ms`."""
         ...

@@ -172,7 +172,7 @@ class SqliteLog(Queries):
             if self.failure is not None and not waiter.done():
                 raise StorageFull(f"The event log can't be written: {self.failure}.")
 
-    async def forget_keys(self, before_ms: int) -> None:
+    def forget_keys(self, before_ms: int) -> None:
         old = (before_ms,)
         self._db.write(
             _Batch(

@@ -87,7 +87,7 @@ function commandExecution(node) {
     const low = output.scrollTop + output.clientHeight >= output.scrollHeight - 8;
     output.hidden = text === "";
     growText(output, text.slice(from));
-    if (low && status === "open") output.scrollTop = output.scrollHeight;
+    if (low) output.scrollTop = output.scrollHeight;
   };
 }
 

@@ -25,7 +25,10 @@ let drawing = false;
 let visit = 0; // rises with each opening: answers that come too late are dropped
 
 // The demo's model provider needs no login, and its project is in a folder of this name.
-const inDemo = () => [$("directory").value, ...list.all().map((each) => each.working_directory)].some((path) => /[\\/]codex-demo-/.test(path));
+const inDemo = () => {
+  const folders = [$("directory").value, ...list.all().map((each) => each.working_directory)];
+  return folders.some((path) => /[\\/]codex-demo-/.test(path));
+};
 const header = new Header(inDemo);
 const raw = new RawLog($("events"), $("events-note"));
 const list = new ConversationList(() => page.id);
@@ -213,6 +216,11 @@ const toEnd = () => (scroll.scrollTop = scroll.scrollHeight);
 scroll.addEventListener("scroll", () => atEnd() && ($("newest").hidden = true), { passive: true });
 $("newest").addEventListener("click", toEnd);
 
+$("turns").addEventListener("click", (event) => {
+  const fold = event.target.closest("summary")?.parentElement;
+  if (fold) requestAnimationFrame(() => fold.scrollIntoView({ block: "nearest" }));
+});
+
 $("earlier").addEventListener("click", async () => {
   const { id, state } = page;
   try {
@@ -328,5 +336,5 @@ async function look() {
   if (back && page.state && header.stream === "connected") listen(visit);
 }
 setInterval(() => document.hidden || look(), LOOK);
-setInterval(() => document.hidden || list.refresh(), LOOK);
+setInterval(() => document.hidden || list.refresh(), 4 * LOOK);
 setInterval(() => document.hidden || header.lookAtLogin().then(drawChips), 6 * LOOK);

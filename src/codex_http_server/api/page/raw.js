@@ -9,6 +9,7 @@ export class RawLog {
   constructor(box, note) {
     this.box = box;
     this.note = note;
+    box.addEventListener("keydown", (event) => this.move(event));
     this.reset();
   }
 
@@ -17,6 +18,16 @@ export class RawLog {
     this.total = 0;
     this.box.replaceChildren();
     this.note.textContent = "No event yet.";
+  }
+
+  /** One Tab stop for all rows: the arrow keys go from row to row, Enter opens one. */
+  move(event) {
+    const step = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[event.key];
+    if (!step) return;
+    const at = document.activeElement.closest("#events li");
+    const row = at ? at[step] : this.box.lastElementChild;
+    row?.querySelector("summary").focus();
+    event.preventDefault();
   }
 
   toEnd() {
@@ -41,7 +52,9 @@ function row(event, text) {
   const line = oneLine(event, text);
   const name = el("span", "type", event.type ?? "?");
   if (/delta$/i.test(event.type ?? "")) name.classList.add("delta");
-  const fold = el("details", "", el("summary", "", el("span", "seq", seq), name, el("span", "json", line)));
+  const head = el("summary", "", el("span", "seq", seq), name, el("span", "json", line));
+  head.tabIndex = -1;
+  const fold = el("details", "", head);
   const kept = text.length > KEPT ? `${text.slice(0, KEPT)}\n… ${text.length - KEPT} more characters` : text;
   fold.addEventListener("toggle", () => fold.childElementCount === 1 && fold.append(el("pre", "", pretty(kept))));
   return el("li", "", fold);

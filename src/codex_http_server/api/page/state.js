@@ -125,6 +125,7 @@ const HANDLERS = {
     entry.status = "completed";
     // The core leaves the output out of some finished commands; what streamed stays.
     if (said?.aggregatedOutput && !entry.item.aggregatedOutput) entry.item.aggregatedOutput = said.aggregatedOutput;
+    else entry.cut = 0;
     if (entry.type === "agentMessage") changes.finished.push(entry.item.text ?? "");
     itemChanged(state, entry, changes);
   },

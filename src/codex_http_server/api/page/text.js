@@ -5,6 +5,7 @@ import { el } from "./dom.js";
 const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^\s`]*)[^`]*$/;
 const HEADING = /^(#{1,6})\s+(.+)$/;
 const INLINE = /(`+)(?!`)([\s\S]*?[^`])\1(?!`)|\*\*([^*\n]+)\*\*/g;
+const PLAIN = 20_000; // characters from which a paragraph is shown as it is
 
 /** Split text into blocks `{kind: "text" | "code" | "head", text}`. */
 export function blocks(text) {
@@ -60,13 +61,14 @@ export function drawText(box, text) {
 
 function fill(node, block, before) {
   if (block.kind === "code") growText(node.firstChild, block.text, before);
+  else if (block.text.length > PLAIN) growText(node, block.text, before);
   else node.replaceChildren(...inline(block.text));
 }
 
 /** Set a node's text; only what is new is added when the text has grown. */
 export function growText(node, text, before = node.textContent) {
-  const only = node.firstChild;
-  if (only && before && text.startsWith(before)) only.appendData(text.slice(before.length));
+  const only = node.childNodes.length === 1 ? node.firstChild : null;
+  if (only && only.length === before.length && text.startsWith(before)) only.appendData(text.slice(before.length));
   else node.textContent = text;
 }
 

@@ -69,7 +69,7 @@ export class View {
 }
 
 function notice({ retry, text }) {
-  return el("p", retry ? "notice retry" : "notice failed", retry ? `The model's stream broke, retrying: ${text}` : text);
+  return el("p", retry ? "notice retry" : "notice failed", retry ? `The model's stream broke, retrying: ${text}` : plain(text));
 }
 
 function turnDiff(diff, foot) {
@@ -98,12 +98,21 @@ function ending(turn) {
   }
   const error = turn.turn?.error ?? {};
   const node = el("div", "ending failed", el("strong", "", "Turn failed"));
-  node.append(`: ${error.message ?? "no reason was given"}`);
+  node.append(`: ${plain(error.message) || "no reason was given"}`);
   if (error.additionalDetails) node.append(el("p", "hint", error.additionalDetails));
   return node;
 }
 
 const ASKED = { command: "to run a command", file_change: "to change files", permissions: "for permissions", question: "a question" };
+
+/** Some providers answer with JSON, which the core passes on as the message. */
+function plain(message) {
+  try {
+    return JSON.parse(message).error.message ?? message;
+  } catch {
+    return message;
+  }
+}
 
 /** A question stands before the item that it is about. */
 function drawApproval(section, { id, asked, ended }, about) {
