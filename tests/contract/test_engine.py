@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -127,9 +129,6 @@ async def test_a_dead_core_is_started_again(site: Site, transport: str) -> None:
         thread_id, _ = await start_turn(engine, recorder, site, "go")
         await recorder.wait("turn/completed")
         assert engine.core_pid is not None
-        import os
-        import signal
-
         os.kill(engine.core_pid, signal.SIGKILL)
         await recorder.wait_state("ready", 2)
         assert [s.state for s in recorder.states] == ["ready", "restarting", "ready"]
@@ -137,6 +136,20 @@ async def test_a_dead_core_is_started_again(site: Site, transport: str) -> None:
         assert again is not None
         assert again.id == thread_id
         assert await engine.resume_thread("01a2049a-0000-7000-8000-000000000000") is None
+
+
+async def test_a_core_that_lived_long_is_started_again_at_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codex_http_server.engine.core.STEADY", 0.0)
+    monkeypatch.setattr("codex_http_server.engine.core.PAUSES", (0.01, 600.0))
+    async with running(site, "socket") as (engine, recorder):
+        for life in (1, 2, 3):
+            await recorder.wait_state("ready", life)
+            assert engine.core_pid is not None
+            os.kill(engine.core_pid, signal.SIGKILL)
+        await recorder.wait_state("ready", 4)
+    assert "failed" not in [state.state for state in recorder.states]
 
 
 async def test_a_cold_start_that_fails_is_tried_again(site: Site) -> None:

@@ -97,7 +97,7 @@ def test_an_unknown_conversation_in_a_filter_is_404(server: Server) -> None:
 
 @pytest.mark.usefixtures("untouched")
 def test_an_unknown_route_is_404(server: Server) -> None:
-    for path in ("/nowhere", "/conversations/x/y/z", "/page/nothing.js", "/page/..%2fapp.py"):
+    for path in ("/nowhere", "/conversations/x/y/z", "/page/nothing.js", "/page/..%2fsecret"):
         refused(server.client.get(path), 404, "not_found")
 
 
@@ -200,7 +200,8 @@ def test_what_json_can_not_carry_is_refused(
     there = f"/conversations/{conversation_id}/messages"
     schema = f'{{"message": "x", "output_schema": {{"a": {value}}}}}'
     text = f'{{"message": {value}}}'
-    for body in (schema, text):
+    part = f'{{"input": [{{"type": "text", "text": {value}}}]}}'
+    for body in (schema, text, part):
         answer = server.client.post(there, content=body, headers=JSON)
         code = {400: "bad_request", 422: "invalid_request"}.get(answer.status_code, "none")
         refused(answer, answer.status_code, code)
@@ -290,7 +291,6 @@ def test_a_wrong_field_of_a_message_is_422_and_named(
         ("title", {"title": 5}),
         ("title", {"title": ""}),
         ("title", {"title": "x" * 201}),
-        ("title", {"title": "\ud800"}),
         ("model", {"model": {}}),
         ("sandbox", {"sandbox": "readonly"}),
         ("approval_policy", {"approval_policy": True}),
@@ -330,6 +330,16 @@ def test_an_unknown_model_is_passed_on_and_a_refusal_of_the_model_ends_the_turn(
 # --- query and headers ----------------------------------------------------------------------
 
 
+def opened(server: Server, path: str, headers: dict[str, str], **query: str) -> httpx.Response:
+    """The answer; read to its end only if it is no stream, which has none."""
+    with server.client.stream("GET", path, params=query, headers=headers) as answer:
+        if answer.status_code != 200:
+            answer.read()
+        else:
+            pytest.fail(f"accepted: {path} {query} {headers}")
+    return answer
+
+
 BAD_SEQS = ("x", "-1", "1.5", "1e3", "0x10", "²", "", " ", "9" * 19, "latest ", "null")
 
 
@@ -337,22 +347,19 @@ BAD_SEQS = ("x", "-1", "1.5", "1e3", "0x10", "²", "", " ", "9" * 19, "latest ",
 def test_a_bad_after_is_400(server: Server, conversation_id: str, after: str) -> None:
     there = f"/conversations/{conversation_id}/events"
     for accept in ("application/json", "text/event-stream"):
-        headers = {"Accept": accept}
-        answer = server.client.get(there, params={"after": after}, headers=headers)
-        refused(answer, 400, "bad_cursor")
-        answer = server.client.get("/events", params={"after": after}, headers=headers)
-        refused(answer, 400, "bad_cursor")
+        for path in (there, "/events"):
+            answer = opened(server, path, {"Accept": accept}, after=after)
+            refused(answer, 400, "bad_cursor")
 
 
-@pytest.mark.parametrize("given", ["x", "-1", "1.5", "abc-", "-5", "9" * 19])
+@pytest.mark.parametrize("given", ["x", "-1", "1.5", "abc-", "9" * 19])
 def test_a_bad_last_event_id_is_400_and_wins_over_a_good_after(
     server: Server, conversation_id: str, given: str
 ) -> None:
     headers = {"Last-Event-ID": given, "Accept": "text/event-stream"}
-    for path in (f"/conversations/{conversation_id}/events?after=0", "/events?after=latest"):
-        if path.startswith("/events") and given == "-5":
-            continue  # another log's position: answered with feed/reset
-        refused(server.client.get(path, headers=headers), 400, "bad_cursor")
+    for path in (f"/conversations/{conversation_id}/events", "/events"):
+        answer = opened(server, path, headers, after="latest")
+        refused(answer, 400, "bad_cursor")
 
 
 @pytest.mark.parametrize("cursor", ["x", "5", "", UNKNOWN + "0"])

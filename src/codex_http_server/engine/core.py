@@ -107,7 +107,7 @@ class Core:
             except (OSError, TimeoutError, CoreError, CoreGone, ServerError) as error:
                 reason = f"it did not start: {error}{self._last_words()}"
             lived = asyncio.get_running_loop().time() - started
-            failures = 0 if lived > STEADY else failures + 1
+            failures = 1 if lived > STEADY else failures + 1
             if self._stopping.is_set():
                 break
             log.error("the core ended", reason=reason, failures=failures)
