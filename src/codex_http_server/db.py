@@ -141,7 +141,7 @@ class Database(Generic[T]):
                 connection.execute("BEGIN IMMEDIATE")
                 self._apply(connection, group)
                 connection.execute("COMMIT")
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 # this thread must outlive any of them
                 self._failed(connection, error)
                 if self._closing.wait(RETRY):
                     return False
@@ -149,9 +149,9 @@ class Database(Generic[T]):
             self._tell(group)
             return True
 
-    def _failed(self, connection: sqlite3.Connection, error: sqlite3.Error) -> None:
+    def _failed(self, connection: sqlite3.Connection, error: Exception) -> None:
         if self.failure is None:
-            log.error("the event log can't be written", error=str(error))
+            log.error("the event log can't be written", error=repr(error))
         self.failure = str(error)
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")

@@ -119,16 +119,15 @@ def test_the_server_is_found_by_its_discovery_file_while_it_runs(site: Site) -> 
     assert not found.exists()
 
 
-CURLS = (
-    "curl -s http://127.0.0.1:3032/health",
-    'curl -s -X POST http://127.0.0.1:3032/conversations -H "Content-Type: application/json"'
-    """ -d '{"working_directory": "/path/to/project"}'""",
-    "curl -s -X POST http://127.0.0.1:3032/conversations/{id}/messages"
-    """ -H "Content-Type: application/json" -d '{"message": "Hello world"}'""",
-    "curl -s http://127.0.0.1:3032/conversations",
-    "curl -s http://127.0.0.1:3032/conversations/{id}/events",
-    "curl -s http://127.0.0.1:3032/auth/status",
-)
+# One command to a line, as people copy them.
+CURLS = r"""
+curl -s http://127.0.0.1:3032/health
+curl -s -X POST http://127.0.0.1:3032/conversations -H "Content-Type: application/json" -d '{"working_directory": "/path/to/project"}'
+curl -s -X POST http://127.0.0.1:3032/conversations/{id}/messages -H "Content-Type: application/json" -d '{"message": "Hello world"}'
+curl -s http://127.0.0.1:3032/conversations
+curl -s http://127.0.0.1:3032/conversations/{id}/events
+curl -s http://127.0.0.1:3032/auth/status
+"""  # noqa: E501
 
 
 def curl(command: str, site: Site, conversation_id: str = "") -> dict:
@@ -146,7 +145,7 @@ def port_is_free(port: int) -> bool:
 
 @pytest.mark.skipif(not port_is_free(3032), reason="port 3032 is taken by another program")
 def test_the_six_commands_work_as_written_on_a_fresh_start(site: Site) -> None:
-    health, create, send, listing, events, auth = CURLS
+    health, create, send, listing, events, auth = CURLS.strip().splitlines()
     site.provider.expect(Text("Hello to you"))
     with start(site, "--port", "3032") as server:
         assert curl(health, site)["status"] == "ok"

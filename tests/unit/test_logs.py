@@ -45,7 +45,7 @@ def lines(out: io.StringIO) -> list[dict[str, Any]]:
 
 def test_ours_and_the_libraries_lines_have_one_form(out: io.StringIO) -> None:
     logs.get_logger("ours").info("started", port=3032)
-    logging.getLogger("uvicorn.error").warning("low on %s", "files")
+    logging.getLogger("some.library").warning("low on %s", "files")
     ours, theirs = lines(out)
     assert (ours["event"], ours["logger"], ours["port"]) == ("started", "ours", 3032)
     assert (theirs["event"], theirs["level"]) == ("low on files", "warning")

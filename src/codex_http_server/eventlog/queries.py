@@ -34,11 +34,7 @@ class Queries:
 
     _db: Any
     _nums: dict[str, int]
-
-    @property
-    def log_tag(self) -> str:
-        """Marks the positions of this log."""
-        raise NotImplementedError
+    log_tag: str
 
     @property
     def _reader(self) -> _Reader:

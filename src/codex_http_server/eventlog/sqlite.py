@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from codex_http_server.clock import new_id
 from codex_http_server.db import Database
@@ -19,16 +19,30 @@ from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog import rows
 from codex_http_server.eventlog.queries import Queries
 from codex_http_server.events import Draft, Event
+from codex_http_server.logs import get_logger
 from codex_http_server.records import AnswerRecord, ConversationRecord, Record, SubmitRecord
 
+log = get_logger(__name__)
+
+_REFUSED: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    UnicodeError,
+)
 TAG_LENGTH: Final = 8  # characters of the log's id in a position
 
 
-class _Batch(NamedTuple):
-    events: list[tuple[Event, int]]
-    records: Sequence[tuple[str, tuple[object, ...]]]
-    heads: dict[int, int]
-    waiter: asyncio.Future[None] | None
+class _Batch:
+    """What was appended in one turn of the event loop; it is committed together."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.convs: list[int] = []
+        self.records: list[tuple[str, tuple[object, ...]]] = []
+        self.heads: dict[int, int] = {}
+        self.waiters: list[asyncio.Future[None]] = []
 
 
 class SqliteLog(Queries):
@@ -45,8 +59,12 @@ class SqliteLog(Queries):
         self._next_num = 1
         self._position = 0
         self._committed_position = 0
+        self._pending: _Batch | None = None
+        self._writing = False
+        self._closed = False
         self.core_version = ""
         self.log_id = ""
+        self.log_tag = ""
 
     def open(self) -> None:
         """Open the file and read where the numbering stands. Raises `LogUnusable`."""
@@ -68,6 +86,7 @@ class SqliteLog(Queries):
                 hint="Choose another --data-dir, or the home it belongs to.",
             )
         self.log_id = meta["log_id"]
+        self.log_tag = self.log_id.replace("-", "")[-TAG_LENGTH:]
         for num, uid, last in connection.execute("SELECT num, id, last_seq FROM conversation"):
             self._nums[uid] = num
             self._appended[num] = self._heads[num] = last
@@ -77,11 +96,11 @@ class SqliteLog(Queries):
 
     def close(self) -> None:
         """Commit what is waiting and close. May be called twice; afterwards nothing is kept."""
+        if self._pending is not None:
+            self._db.write(self._pending)
+            self._pending = None
+        self._closed = True
         self._db.close()
-
-    @property
-    def log_tag(self) -> str:
-        return self.log_id.replace("-", "")[-TAG_LENGTH:]
 
     @property
     def failure(self) -> str | None:
@@ -109,13 +128,28 @@ class SqliteLog(Queries):
         drafts: Sequence[Draft],
         records: Sequence[Record] = (),
     ) -> list[Event]:
-        conv = self._num(conversation_id)
+        conv, batch = self._num(conversation_id), self._gather()
         events = [self._number(draft, conversation_id, conv) for draft in drafts]
-        heads = {conv: self._appended[conv]} if events and conv else {}
-        self._db.write(
-            _Batch([(event, conv) for event in events], self._rows(records), heads, None)
-        )
+        batch.events += events
+        batch.convs += [conv] * len(events)
+        batch.records += [self._row(record) for record in records]
+        if events and conv:
+            batch.heads[conv] = events[-1].seq
         return events
+
+    def _gather(self) -> _Batch:
+        """The batch that the next commit takes. One is with the writer at a time and the next
+        one grows meanwhile: handing each event to a thread would cost more than its insert."""
+        if self._pending is None:
+            self._pending = _Batch()
+            asyncio.get_running_loop().call_soon(self._flush)
+        return self._pending
+
+    def _flush(self) -> None:
+        if self._pending is not None and not self._writing:
+            self._writing = True
+            batch, self._pending = self._pending, None
+            self._db.write(batch)
 
     def _num(self, conversation_id: str | None) -> int:
         if conversation_id is None:
@@ -150,9 +184,6 @@ class SqliteLog(Queries):
             policy=draft.policy,
         )
 
-    def _rows(self, records: Sequence[Record]) -> list[tuple[str, tuple[object, ...]]]:
-        return [self._row(record) for record in records]
-
     def _row(self, record: Record) -> tuple[str, tuple[object, ...]]:
         match record:
             case ConversationRecord():
@@ -163,10 +194,10 @@ class SqliteLog(Queries):
                 return rows.PUT_ANSWER, rows.answer_row(record)
 
     async def durable(self) -> None:
-        if self.failure is not None:
-            raise StorageFull(f"The event log can't be written: {self.failure}.")
+        if self._closed or self.failure is not None:
+            raise StorageFull(f"The event log can't be written: {self.failure or 'closed'}.")
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._db.write(_Batch([], (), {}, waiter))
+        self._gather().waiters.append(waiter)
         while not waiter.done():
             await asyncio.wait([waiter], timeout=1.0)
             if self.failure is not None and not waiter.done():
@@ -174,45 +205,49 @@ class SqliteLog(Queries):
 
     def forget_keys(self, before_ms: int) -> None:
         old = (before_ms,)
-        self._db.write(
-            _Batch(
-                [],
-                (
-                    ("DELETE FROM answer WHERE created_ms < ?", old),
-                    ("UPDATE submit SET key = NULL WHERE key IS NOT NULL AND created_ms < ?", old),
-                ),
-                {},
-                None,
-            )
-        )
+        self._gather().records += [
+            ("DELETE FROM answer WHERE created_ms < ?", old),
+            ("UPDATE submit SET key = NULL WHERE key IS NOT NULL AND created_ms < ?", old),
+        ]
 
     def _committed(self, group: list[_Batch]) -> None:
         """On the event loop, after a commit: move the heads, tell the readers, wake waiters."""
-        events = [event for batch in group for event, _ in batch.events]
+        self._writing = False
+        self._flush()
+        events = [event for batch in group for event in batch.events]
         for batch in group:
             self._heads.update(batch.heads)
         if events:
             self._committed_position = events[-1].position
             self._on_commit(events)
         for batch in group:
-            if batch.waiter is not None and not batch.waiter.done():
-                batch.waiter.set_result(None)
+            for waiter in batch.waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
 
 def _apply(connection: sqlite3.Connection, group: list[_Batch]) -> None:
     """In the writer thread: one transaction for the whole group."""
-    inserts = [rows.event_row(event, conv) for batch in group for event, conv in batch.events]
-    if inserts:
-        connection.executemany(rows.INSERT_EVENT, inserts)
+    for batch in group:
+        connection.executemany(rows.INSERT_EVENT, map(rows.event_row, batch.events, batch.convs))
+        for statement, values in batch.records:
+            _put(connection, statement, values)
     heads: dict[int, int] = {}
     for batch in group:
-        for statement, values in batch.records:
-            connection.execute(statement, values)
         heads.update(batch.heads)
     connection.executemany(
         "UPDATE conversation SET last_seq = ? WHERE num = ?",
         [(seq, num) for num, seq in heads.items()],
     )
+
+
+def _put(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> None:
+    """Write one record. One that SQLite refuses is a fault of ours: it is told and left out,
+    because trying it again for ever would stop the log for everyone."""
+    try:
+        connection.execute(statement, values)
+    except _REFUSED as error:
+        log.critical("a record can't be stored", error=repr(error), statement=statement[:60])
 
 
 def _migrations() -> list[str]:
