@@ -2,7 +2,8 @@
 
 Owns the file, its version, the thread and the connections; knows nothing of what is stored.
 Batches given to `write` are committed in order, as many as are waiting in one transaction
-(group commit), then handed to `on_commit` on the event loop. A commit that fails is tried
+(group commit), then handed to `on_commit` on the event loop. A transaction is synced to the
+disk if `must_sync` says so of one of its batches. A commit that fails is tried
 again until it works or the database is closed: nothing given to `write` is dropped.
 """
 
@@ -42,8 +43,11 @@ class Database(Generic[T]):
         migrations: Sequence[str],
         apply: Callable[[sqlite3.Connection, list[T]], None],
         on_commit: Callable[[list[T]], None],
+        must_sync: Callable[[T], bool],
     ) -> None:
         self._path = path
+        self._must_sync = must_sync
+        self._synced = True
         self._migrations = migrations
         self._apply = apply
         self._on_commit = on_commit
@@ -77,6 +81,7 @@ class Database(Generic[T]):
             self._check(connection)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA fullfsync=1")  # macOS: fsync alone stops at the drive
             connection.execute("PRAGMA wal_autocheckpoint=4000")
             self._migrate(connection)
             self._path.chmod(0o600)
@@ -138,6 +143,7 @@ class Database(Generic[T]):
     def _commit(self, connection: sqlite3.Connection, group: list[T]) -> bool:
         while True:
             try:
+                self._choose_sync(connection, any(map(self._must_sync, group)))
                 connection.execute("BEGIN IMMEDIATE")
                 self._apply(connection, group)
                 connection.execute("COMMIT")
@@ -148,6 +154,13 @@ class Database(Generic[T]):
                 continue
             self._tell(group)
             return True
+
+    def _choose_sync(self, connection: sqlite3.Connection, full: bool) -> None:
+        """FULL: on disk when the commit returns. NORMAL: with the next FULL one, or soon; a
+        crash of this process loses nothing in either, only a power cut does in NORMAL."""
+        if full is not self._synced:
+            connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+            self._synced = full
 
     def _failed(self, connection: sqlite3.Connection, error: Exception) -> None:
         if self.failure is None:

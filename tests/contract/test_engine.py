@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.support.server import Site
 
 from codex_http_server.engine.base import CoreState, Policy, Question, Thread
 from codex_http_server.engine.codex import CodexEngine
@@ -21,7 +22,6 @@ from codex_http_server.errors import CoreRefused, CoreUnavailable
 from codex_http_server.events import Draft
 from codex_http_server.places import places
 from codex_http_server.testing.answers import Command, Text
-from tests.support.server import Site
 
 PATIENCE = 20.0
 WRITE = {"type": "workspaceWrite", "writableRoots": [], "networkAccess": False}

@@ -88,7 +88,8 @@ async def shelf(make: Make, tmp_path: Path) -> AsyncIterator[Shelf]:
 
 
 def conversation(uid: str, **fields: Any) -> ConversationRecord:
-    values = {"thread_id": f"thread of {uid}", "working_directory": "/project"} | fields
+    values: dict[str, Any] = {"thread_id": f"thread of {uid}", "working_directory": "/project"}
+    values |= fields
     return ConversationRecord(id=uid, **values)
 
 

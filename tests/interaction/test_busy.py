@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-
-from codex_http_server.testing.answers import Command, Gate, Text
-from codex_http_server.testing.reader import Reader
 from tests.support.commands import Barrier
 from tests.support.judge import check_reader, check_whole, text_of
 from tests.support.server import Server, Site
+
+from codex_http_server.testing.answers import Command, Gate, Text
+from codex_http_server.testing.reader import Reader
 
 
 @contextmanager

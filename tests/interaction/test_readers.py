@@ -5,11 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.support.judge import check_reader, check_whole
+from tests.support.server import Server, Site, start
 
 from codex_http_server.testing.answers import Command, Gate, Patch, Reasoning, Text
 from codex_http_server.testing.reader import Event
-from tests.support.judge import check_reader, check_whole
-from tests.support.server import Server, Site, start
 
 
 def play(server: Server, site: Site) -> tuple[str, list[Event]]:

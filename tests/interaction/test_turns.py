@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from codex_http_server.testing.answers import Command, Gate, Patch, Reasoning, Text
-from codex_http_server.testing.reader import Reader
 from tests.support.commands import Barrier
 from tests.support.judge import check_reader, check_whole, text_of
 from tests.support.server import Server, Site
+
+from codex_http_server.testing.answers import Command, Gate, Patch, Reasoning, Text
+from codex_http_server.testing.reader import Reader
 
 
 def test_a_turn_runs_a_command_and_changes_a_file(server: Server, site: Site) -> None:
@@ -141,7 +142,7 @@ def test_two_readers_at_once_see_the_same(server: Server, site: Site) -> None:
 
 
 def test_conversations_run_side_by_side(server: Server, site: Site) -> None:
-    def script(request):  # noqa: ANN001, ANN202
+    def script(request):
         return [Text(f"answer to {request.user_text}")]
 
     site.provider.script = script

@@ -68,13 +68,10 @@ def test_a_given_request_id_is_returned_and_used_in_problems_too(server: Server)
     assert refused(answer, 404, "not_found")["request_id"] == "mine-1.2_3"
 
 
-@pytest.mark.parametrize("given", ["", "x" * 65, "with space", 'quote"', "a/b", "é".encode()])
-def test_a_request_id_that_could_spoil_the_log_is_replaced(
-    server: Server, given: str | bytes
-) -> None:
-    answer = server.client.get("/health", headers={"X-Request-Id": given})
-    raw = given if isinstance(given, bytes) else given.encode()
-    assert answer.headers["x-request-id"].encode("latin-1", "replace") != raw
+@pytest.mark.parametrize("given", [b"", b"x" * 65, b"with space", b'quote"', b"a/b", "é".encode()])
+def test_a_request_id_that_could_spoil_the_log_is_replaced(server: Server, given: bytes) -> None:
+    answer = server.client.get("/health", headers={b"X-Request-Id": given})
+    assert given != answer.headers["x-request-id"].encode("latin-1")
     assert len(answer.headers["x-request-id"]) == 36
 
 
@@ -111,11 +108,10 @@ def test_secrets_in_headers_and_queries_are_not_in_the_log(site: Site) -> None:
             "Cookie": f"session={secret}",
             "Idempotency-Key": secret,
             "X-Api-Key": secret,
-            "Last-Event-ID": secret,
             "Referer": f"http://127.0.0.1/?ticket={secret}",
         }
         server.client.get("/conversations", headers=headers)
-        refused(server.client.get(f"/events?token={secret}", headers=headers), 400, "bad_cursor")
+        refused(server.client.get(f"/events?after={secret}x"), 400, "bad_cursor")
         refused(server.client.get("/nowhere", headers={"Host": secret}), 421, "host_not_allowed")
         body = {"working_directory": str(site.project)}
         server.client.post("/conversations", json=body, headers=headers)

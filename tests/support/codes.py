@@ -15,6 +15,7 @@ import httpx
 
 from codex_http_server.api.problems import MEDIA_TYPE, STATUS
 
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 TESTS = Path(__file__).resolve().parent.parent
 # Internal texts that must never reach a caller, whatever went wrong.
 LEAKS = ("Traceback", "codex_http_server/", "sqlite", "pydantic", "asyncio", ".py")
@@ -51,7 +52,7 @@ def caused() -> dict[str, list[str]]:
 
 def _codes(tree: ast.Module) -> Iterator[str]:
     for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef) and function.name.startswith("test_"):
+        if isinstance(function, FUNCTIONS) and function.name.startswith("test_"):
             for node in ast.walk(function):
                 if isinstance(node, ast.Call | ast.Compare):
                     yield from _texts(node)

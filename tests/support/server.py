@@ -215,9 +215,9 @@ def left_behind(site: Site) -> list[str]:
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
-            if process.pid != os.getpid() and any(str(site.root) in word for word in words):
-                found.append(f"{process.pid} {' '.join(words)[:200]}")
-            elif process.environ().get("CODEX_HOME") == str(site.home):
+            named = any(str(site.root) in word for word in words)
+            ours = named or process.environ().get("CODEX_HOME") == str(site.home)
+            if ours and process.pid != os.getpid():
                 found.append(f"{process.pid} {' '.join(words)[:200]}")
         except (psutil.Error, OSError):
             continue

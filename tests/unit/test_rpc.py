@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from codex_http_server.engine.rpc import IN_FLIGHT, Peer
+from codex_http_server.engine.rpc import IN_FLIGHT, OnResult, Peer
 from codex_http_server.errors import CoreError, CoreGone, CoreTimeout, Invalid
 
 PATIENCE = 5.0  # seconds
@@ -44,9 +44,11 @@ class Wire:
         """Let the core send a message."""
         self.peer.receive(msgspec.json.encode(message))
 
-    async def ask(self, method: str = "m", **options: Any) -> asyncio.Task[msgspec.Raw]:
+    async def ask(
+        self, *, deadline: float = PATIENCE, on_result: OnResult | None = None
+    ) -> asyncio.Task[msgspec.Raw]:
         """A request on its way: it was sent, or waits for its turn."""
-        coroutine = self.peer.request(method, {}, **({"deadline": PATIENCE} | options))
+        coroutine = self.peer.request("m", {}, deadline=deadline, on_result=on_result)
         task = asyncio.create_task(coroutine)
         self.asking.add(task)
         await turn()

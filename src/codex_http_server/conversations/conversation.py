@@ -131,6 +131,8 @@ class Conversation:
                 if draft.turn_id in self._stopping:
                     self._stopping.discard(draft.turn_id)
                     self.host.spawn(self._end_commands(draft.turn_id))
+            case events.THREAD_CLOSED:  # unloaded by the core: the next turn loads it again
+                self._loaded = False
             case events.THREAD_NAME:
                 name = msgspec.json.decode(draft.data).get("threadName")
                 self.record.title = name if isinstance(name, str) else self.record.title

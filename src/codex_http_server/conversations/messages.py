@@ -255,7 +255,7 @@ class Messages:
         if not conversation.preview:
             texts = [str(p["text"]) for p in record.message if p.get("type") == "text"]
             conversation.preview = "\n".join(texts)[:PREVIEW]
-            self._conversation.save()
+            self._conversation.tell()
 
     async def _store(self, record: SubmitRecord) -> None:
         self._log.append(self._conversation.id, (), (record,))

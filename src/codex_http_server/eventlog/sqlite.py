@@ -18,7 +18,7 @@ from codex_http_server.db import Database
 from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog import rows
 from codex_http_server.eventlog.queries import Queries
-from codex_http_server.events import Draft, Event
+from codex_http_server.events import TEXT_DELTAS, Draft, Event
 from codex_http_server.logs import get_logger
 from codex_http_server.records import AnswerRecord, ConversationRecord, Record, SubmitRecord
 
@@ -31,6 +31,9 @@ _REFUSED: Final = (
     sqlite3.ProgrammingError,
     UnicodeError,
 )
+BLOCK: Final = 1000  # numbers reserved at once
+RESERVE_POSITION: Final = "INSERT OR REPLACE INTO meta VALUES ('reserved_position', ?)"
+RESERVE_SEQ: Final = "UPDATE conversation SET reserved = ? WHERE num = ?"
 TAG_LENGTH: Final = 8  # characters of the log's id in a position
 
 
@@ -43,6 +46,12 @@ class _Batch:
         self.records: list[tuple[str, tuple[object, ...]]] = []
         self.heads: dict[int, int] = {}
         self.waiters: list[asyncio.Future[None]] = []
+        self.sync = False
+
+    @property
+    def must_sync(self) -> bool:
+        """Only deltas may wait for the disk: they are mended by their item's end."""
+        return self.sync or bool(self.records) or bool(self.waiters)
 
 
 class SqliteLog(Queries):
@@ -52,9 +61,11 @@ class SqliteLog(Queries):
         self._home = home
         self._path = path
         self._on_commit = on_commit
-        self._db = Database[_Batch](path, _migrations(), _apply, self._committed)
+        self._db = Database[_Batch](path, _migrations(), _apply, self._committed, lambda batch: batch.must_sync)
         self._nums: dict[str, int] = {}
         self._appended: dict[int, int] = {}
+        self._reserved: dict[int, int] = {}
+        self._reserved_position = 0
         self._heads: dict[int, int] = {}
         self._next_num = 1
         self._position = 0
@@ -87,20 +98,34 @@ class SqliteLog(Queries):
             )
         self.log_id = meta["log_id"]
         self.log_tag = self.log_id.replace("-", "")[-TAG_LENGTH:]
-        for num, uid, last in connection.execute("SELECT num, id, last_seq FROM conversation"):
+        found = connection.execute("SELECT num, id, last_seq, reserved FROM conversation")
+        for num, uid, last, reserved in found:
             self._nums[uid] = num
-            self._appended[num] = self._heads[num] = last
+            self._heads[num] = last
+            self._appended[num] = self._reserved[num] = max(last, reserved)
         self._next_num = max(self._nums.values(), default=0) + 1
         (last_position,) = connection.execute("SELECT max(position) FROM event").fetchone()
-        self._position = self._committed_position = last_position or 0
+        self._committed_position = last_position or 0
+        reserved = int(meta.get("reserved_position", 0))
+        self._position = self._reserved_position = max(self._committed_position, reserved)
 
     def close(self) -> None:
         """Commit what is waiting and close. May be called twice; afterwards nothing is kept."""
-        if self._pending is not None:
-            self._db.write(self._pending)
+        if not self._closed:
+            self._closed = True
+            self._db.write(self._give_back(self._pending or _Batch()))
             self._pending = None
-        self._closed = True
         self._db.close()
+
+    def _give_back(self, batch: _Batch) -> _Batch:
+        """At an orderly end nothing is in doubt: numbering goes on without a hole."""
+        batch.records.append((RESERVE_POSITION, (str(self._position),)))
+        batch.records += [
+            (RESERVE_SEQ, (self._appended[num], num))
+            for num, reserved in self._reserved.items()
+            if reserved > self._appended[num]
+        ]
+        return batch
 
     @property
     def failure(self) -> str | None:
@@ -135,7 +160,19 @@ class SqliteLog(Queries):
         batch.records += [self._row(record) for record in records]
         if events and conv:
             batch.heads[conv] = events[-1].seq
+        batch.sync = batch.sync or any(event.type not in TEXT_DELTAS for event in events)
+        self._reserve(batch, conv)
         return events
+
+    def _reserve(self, batch: _Batch, conv: int) -> None:
+        """Set aside the next block of numbers in the same, synced commit. After a power cut
+        numbering goes on behind the block, so that no number that was shown comes again."""
+        if self._position > self._reserved_position:
+            self._reserved_position = self._position + BLOCK
+            batch.records.append((RESERVE_POSITION, (str(self._reserved_position),)))
+        if conv and self._appended[conv] > self._reserved[conv]:
+            self._reserved[conv] = self._appended[conv] + BLOCK
+            batch.records.append((RESERVE_SEQ, (self._reserved[conv], conv)))
 
     def _gather(self) -> _Batch:
         """The batch that the next commit takes. One is with the writer at a time and the next
@@ -158,7 +195,7 @@ class SqliteLog(Queries):
         if num is None:
             num, self._next_num = self._next_num, self._next_num + 1
             self._nums[conversation_id] = num
-            self._appended[num] = self._heads[num] = 0
+            self._appended[num] = self._heads[num] = self._reserved[num] = 0
         return num
 
     def _number(self, draft: Draft, conversation_id: str | None, conv: int) -> Event:

@@ -8,7 +8,8 @@ CREATE TABLE conversation(
   search      TEXT NOT NULL,              -- title and preview, for ?q=
   status      TEXT NOT NULL,
   archived    INTEGER NOT NULL,
-  last_seq    INTEGER NOT NULL DEFAULT 0, -- the highest seq ever given out
+  last_seq    INTEGER NOT NULL DEFAULT 0, -- of its newest event
+  reserved    INTEGER NOT NULL DEFAULT 0, -- no seq up to this one is given out after a start
   open_since  INTEGER NOT NULL DEFAULT 0,
   body        BLOB NOT NULL
 );
