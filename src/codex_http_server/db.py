@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from codex_http_server.errors import LogUnusable
 from codex_http_server.logs import get_logger
@@ -34,13 +34,20 @@ CLOSE: Final = 3.0  # seconds for the writer to finish at close
 READERS: Final = 3
 
 
+class Migration(NamedTuple):
+    """One step of the schema: a script, and what is done to the data in the same transaction."""
+
+    script: str
+    then: Callable[[sqlite3.Connection], None] | None = None
+
+
 class Database(Generic[T]):
     """Open it on the event loop that uses it. `apply` runs in the writer thread."""
 
     def __init__(
         self,
         path: Path,
-        migrations: Sequence[str],
+        migrations: Sequence[Migration],
         apply: Callable[[sqlite3.Connection, list[T]], None],
         on_commit: Callable[[list[T]], None],
         must_sync: Callable[[T], bool],
@@ -106,11 +113,14 @@ class Database(Generic[T]):
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        for number, script in enumerate(self._migrations[version:], version + 1):
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {script}; PRAGMA application_id={APPLICATION_ID};"
-                f" PRAGMA user_version={number}; COMMIT;"
-            )
+        for number, migration in enumerate(self._migrations[version:], version + 1):
+            # executescript ends an open transaction first, so the script opens its own.
+            connection.executescript(f"BEGIN IMMEDIATE; {migration.script}")
+            if migration.then is not None:
+                migration.then(connection)
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={number}")
+            connection.execute("COMMIT")
 
     # --- writing ------------------------------------------------------------------------
 

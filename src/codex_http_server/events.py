@@ -97,6 +97,8 @@ ENVELOPE: Final[dict[str, str]] = {
     "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …",
     "synthetic": "Only on events that this server made in the core's stead: the reason.",
     "policy": "Only on `turn/started`: all that the turn runs under.",
+    "folded": "Only on the end of an item: how many deltas of it are gone from the log, because"
+    " the finished item holds their text (a command's output: its output route).",
     "at": "When this server took it in (RFC 3339).",
     "core": "Version of the Codex core that made `data`.",
     "data": "The core's own object, byte for byte. It may change with the core's version.",
@@ -136,6 +138,7 @@ class Event(msgspec.Struct):
     data: msgspec.Raw
     log_tag: str
     policy: msgspec.Raw | None = None
+    folded: int | None = None
     rendered: bytes | None = None
 
     def json(self) -> bytes:
@@ -164,6 +167,7 @@ class _Envelope(msgspec.Struct, omit_defaults=True):
     status: str | msgspec.UnsetType = msgspec.UNSET
     synthetic: str | msgspec.UnsetType = msgspec.UNSET
     policy: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    folded: int | msgspec.UnsetType = msgspec.UNSET
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -189,6 +193,7 @@ def _envelope(event: Event) -> _Envelope:
         status=_unset(event.status),
         synthetic=_unset(event.synthetic),
         policy=msgspec.UNSET if event.policy is None else event.policy,
+        folded=msgspec.UNSET if event.folded is None else event.folded,
     )
 
 

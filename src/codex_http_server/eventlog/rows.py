@@ -11,9 +11,9 @@ from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRe
 
 EVENT_COLUMNS: Final = (
     "position, conv, seq, at_ms, type, turn, item, item_type, text, status, synthetic, core,"
-    " data, policy"
+    " data, policy, folded"
 )
-INSERT_EVENT: Final = f"INSERT INTO event({EVENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
+INSERT_EVENT: Final = f"INSERT INTO event({EVENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
 
 PUT_CONVERSATION: Final = """
 INSERT INTO conversation(num, id, thread_id, directory, search, status, archived, open_since, body)
@@ -61,13 +61,14 @@ def event_row(event: Event, conv: int) -> tuple[Any, ...]:
         event.core,
         bytes(event.data),
         None if event.policy is None else bytes(event.policy),
+        event.folded,
     )
 
 
 def event_of(row: tuple[Any, ...], conversation_id: str | None, log_tag: str) -> Event:
     """A row with `EVENT_COLUMNS` as an event."""
     (position, _, seq, at_ms, kind, turn, item, item_type, text, status, synthetic, core, data,
-     policy) = row  # fmt: skip
+     policy, folded) = row  # fmt: skip
     if text is None and kind in TEXT_DELTAS:
         text = _text_of(data)
     return Event(
@@ -86,6 +87,7 @@ def event_of(row: tuple[Any, ...], conversation_id: str | None, log_tag: str) ->
         data=msgspec.Raw(data),
         log_tag=log_tag,
         policy=None if policy is None else msgspec.Raw(policy),
+        folded=folded,
     )
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from codex_http_server.clock import new_id
-from codex_http_server.db import Database
+from codex_http_server.db import Database, Migration
 from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog import rows
+from codex_http_server.eventlog.fold import ENDS, fold, fold_all, mark
 from codex_http_server.eventlog.queries import Queries
 from codex_http_server.events import TEXT_DELTAS, Draft, Event
 from codex_http_server.logs import get_logger
@@ -61,7 +62,9 @@ class SqliteLog(Queries):
         self._home = home
         self._path = path
         self._on_commit = on_commit
-        self._db = Database[_Batch](path, _migrations(), _apply, self._committed, lambda batch: batch.must_sync)
+        self._db = Database[_Batch](
+            path, _migrations(), _apply, self._committed, lambda batch: batch.must_sync
+        )
         self._nums: dict[str, int] = {}
         self._appended: dict[int, int] = {}
         self._reserved: dict[int, int] = {}
@@ -267,6 +270,7 @@ def _apply(connection: sqlite3.Connection, group: list[_Batch]) -> None:
     """In the writer thread: one transaction for the whole group."""
     for batch in group:
         connection.executemany(rows.INSERT_EVENT, map(rows.event_row, batch.events, batch.convs))
+        _fold(connection, batch)
         for statement, values in batch.records:
             _put(connection, statement, values)
     heads: dict[int, int] = {}
@@ -278,6 +282,25 @@ def _apply(connection: sqlite3.Connection, group: list[_Batch]) -> None:
     )
 
 
+def _fold(connection: sqlite3.Connection, batch: _Batch) -> None:
+    """Items that end in this batch stand for their deltas from now on."""
+    for event, conv in zip(batch.events, batch.convs, strict=True):
+        if event.type in ENDS and conv:
+            event.folded = None  # a second try of this commit counts anew
+            count = fold(
+                connection,
+                conv,
+                event.seq,
+                event.turn_id,
+                event.item_id,
+                event.item_type,
+                event.data,
+            )
+            if count:
+                event.folded = count
+                mark(connection, conv, event.seq, count)
+
+
 def _put(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> None:
     """Write one record. One that SQLite refuses is a fault of ours: it is told and left out,
     because trying it again for ever would stop the log for everyone."""
@@ -287,10 +310,11 @@ def _put(connection: sqlite3.Connection, statement: str, values: tuple[object, .
         log.critical("a record can't be stored", error=repr(error), statement=statement[:60])
 
 
-def _migrations() -> list[str]:
+def _migrations() -> list[Migration]:
     folder = resources.files("codex_http_server.eventlog") / "migrations"
     files = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,
     )
-    return [entry.read_text() for entry in files]
+    then = {"0002_fold.sql": fold_all}
+    return [Migration(entry.read_text(), then.get(entry.name)) for entry in files]
