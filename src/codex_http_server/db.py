@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -82,6 +83,8 @@ class Database(Generic[T]):
 
     def _prepare(self) -> sqlite3.Connection:
         try:
+            # Before SQLite: it gives its side files the mode of the database.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, timeout=5
             )
@@ -91,7 +94,6 @@ class Database(Generic[T]):
             connection.execute("PRAGMA fullfsync=1")  # macOS: fsync alone stops at the drive
             connection.execute("PRAGMA wal_autocheckpoint=4000")
             self._migrate(connection)
-            self._path.chmod(0o600)
         except (sqlite3.Error, OSError) as error:
             raise LogUnusable(
                 f"The event log {self._path} can't be opened: {error}.",

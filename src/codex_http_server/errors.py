@@ -116,6 +116,13 @@ class ConversationNotFound(NotFound):
     title = "No such conversation"
 
 
+class ItemNotFound(NotFound):
+    """There is no such item in this turn."""
+
+    code = "item_not_found"
+    title = "No such item"
+
+
 class MessageNotFound(NotFound):
     """There is no message with this id waiting in the conversation's queue."""
 
@@ -243,13 +250,6 @@ class CoreTimeout(Unavailable):
 
     code = "core_timeout"
     title = "The Codex core did not answer in time"
-
-
-class Overloaded(Unavailable):
-    """Too much is being asked at once: requests to the core, or open streams."""
-
-    code = "overloaded"
-    title = "Too many at once"
 
 
 class Stopping(Unavailable):

@@ -60,7 +60,9 @@ OURS: Final[dict[str, str]] = {
         " command outlived the server's `item_limit`); `item` is its last form with all text"
         " so far. Drop it from view, or show it as broken off."
     ),
-    APPROVAL_REQUESTED: "The core asks for a decision. `data`: `{approval_id, kind, request}`.",
+    APPROVAL_REQUESTED: (
+        "The core asks for a decision. `data`: `{approval_id, kind, method, request}`."
+    ),
     APPROVAL_RESOLVED: "The question has ended. `data`: `{approval_id, by, reason, decision}`.",
     QUEUE_CHANGED: (
         "The messages waiting in this conversation. `data`: `{queue: [...], reason}`; `reason`"

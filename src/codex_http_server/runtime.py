@@ -99,12 +99,13 @@ class Runtime:
             http = asyncio.create_task(server.serve(sockets=[listening]))
             stopping = asyncio.create_task(self._stop.wait())
             await asyncio.wait({core, tick, http, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            for part in (core, tick, http):  # none of them ends by itself unless it failed
-                if part.done() and (error := part.exception()) is not None:
-                    log.critical("a part of the server failed", exc_info=error)
+            # None of them ends by itself unless it failed.
+            failed = [part.exception() for part in (core, tick, http) if part.done()]
             await self._close(server, core, tick, http)
         finally:
             self._log.close()
+        for error in failed:
+            raise StartError("A part of the server failed; it has stopped.") from error
 
     async def _close(
         self,

@@ -91,7 +91,7 @@ class OpenItem:
         self.turn_id = event.turn_id or ""
         self.item_id = event.item_id or ""
         self.item_type = event.item_type
-        self.started_ms = event.at_ms
+        self.left_ms: int | None = None  # when its turn ended without it
         self._data = event.data
         self._parts: dict[tuple[str, int], list[str]] = {}
         self._size = 0
@@ -143,6 +143,14 @@ class _Started(msgspec.Struct):
     turn: dict[str, Any] = {}
 
 
+def _started(data: msgspec.Raw) -> _Started:
+    """What turn/started says; nothing, where a newer core says it in another shape."""
+    try:
+        return msgspec.json.decode(data, type=_Started)
+    except msgspec.MsgspecError:
+        return _Started()
+
+
 class OpenTurn:
     """A turn that has started and not ended."""
 
@@ -154,7 +162,7 @@ class OpenTurn:
 
     def end(self, at_ms: int, reason: str) -> Draft:
         """The terminal event that the core did not send: interrupted, with our reason."""
-        started = msgspec.json.decode(self._data, type=_Started)
+        started = _started(self._data)
         turn: dict[str, Any] = started.turn | {
             "id": self.turn_id,
             "items": [],
@@ -180,6 +188,7 @@ class Open:
         self.turns: dict[str, OpenTurn] = {}
         self.items: dict[Key, OpenItem] = {}
         self._ended: deque[Key] = deque(maxlen=ENDED_KEPT)
+        self._ended_turns: deque[str] = deque(maxlen=ENDED_KEPT)
         self._diffs: dict[str, int] = {}
 
     def __bool__(self) -> bool:
@@ -197,11 +206,9 @@ class Open:
         key = (event.turn_id or "", event.item_id or "")
         match event.type:
             case events.TURN_STARTED:
-                self.turns[key[0]] = OpenTurn(event)
+                self._start_turn(event, key[0])
             case events.TURN_COMPLETED:
-                self.turns.pop(key[0], None)
-                self._diffs.pop(key[0], None)
-                self._ended.append((key[0], ""))
+                self._end_turn(event, key[0])
             case events.ITEM_STARTED:
                 self.items[key] = OpenItem(event)
             case events.ITEM_COMPLETED | events.ITEM_DISCARDED:
@@ -210,6 +217,19 @@ class Open:
             case _:
                 if event.text is not None and key in self.items:
                     self.items[key].add(event)
+
+    def _start_turn(self, event: Happened, turn_id: str) -> None:
+        self.turns[turn_id] = OpenTurn(event)
+        if turn_id in self._ended_turns:  # a turn that goes on will end again
+            self._ended_turns.remove(turn_id)
+
+    def _end_turn(self, event: Happened, turn_id: str) -> None:
+        self.turns.pop(turn_id, None)
+        self._diffs.pop(turn_id, None)
+        self._ended_turns.append(turn_id)
+        for item in self.items.values():
+            if item.turn_id == turn_id:
+                item.left_ms = event.at_ms
 
     def steered(self, turn_id: str) -> None:
         """Note that a turn was given more input: its open message will not be ended."""
@@ -225,7 +245,7 @@ class Open:
         match draft.type:
             case events.ITEM_COMPLETED if self._was_ended((turn_id, draft.item_id or "")):
                 return []
-            case events.TURN_COMPLETED if self._was_ended((turn_id, "")):
+            case events.TURN_COMPLETED if turn_id in self._ended_turns:
                 return []
             case events.TURN_DIFF if not self._new_diff(draft):
                 return []
@@ -245,16 +265,16 @@ class Open:
         return ends + [turn.end(at_ms, reason) for turn in self.turns.values()]
 
     def expired(self, before_ms: int, at_ms: int) -> list[Draft]:
-        """Ends for background commands that started before `before_ms`."""
+        """Ends for background commands whose turn ended before `before_ms`."""
         old = [
             item
             for item in self.items.values()
-            if item.turn_id not in self.turns and item.started_ms < before_ms
+            if item.left_ms is not None and item.left_ms < before_ms
         ]
         return self._discard(old, "expired", at_ms)
 
     def _was_ended(self, key: Key) -> bool:
-        return key not in self.items and key[0] != "" and key in self._ended
+        return key not in self.items and key[1] != "" and key in self._ended
 
     def _of_turn(self, turn_id: str, kinds: Iterable[str]) -> list[OpenItem]:
         wanted = frozenset(kinds)

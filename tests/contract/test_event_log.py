@@ -522,16 +522,16 @@ async def test_unfinished_are_those_with_something_open_or_waiting(shelf: Shelf)
 
 async def test_waiting_messages_come_in_their_places_order(shelf: Shelf) -> None:
     records = [
-        submit("third", place=3.0),
-        submit("first", place=-1.0, state="steering"),
-        submit("second", place=0.5, state="starting"),
+        submit("a last", place=3.0),
+        submit("c first", place=-1.0, state="steering"),
+        submit("b second", place=0.5, state="starting"),
         submit("sent", place=0.0, state="started"),
         submit("removed", place=0.0, state="removed"),
         submit("elsewhere", "b", place=0.0),
     ]
     shelf.log.append("a", (), records)
     await shelf.log.durable()
-    assert ids(await shelf.log.waiting("a")) == ["first", "second", "third"]
+    assert ids(await shelf.log.waiting("a")) == ["c first", "b second", "a last"]
 
 
 async def test_a_message_is_found_by_id_and_by_key_within_its_conversation(shelf: Shelf) -> None:

@@ -138,7 +138,6 @@ def test_two_readers_at_once_see_the_same(server: Server, site: Site) -> None:
     log = server.events(conversation)
     check_reader(first.events, log)
     check_reader(second.events, log)
-    assert [e for e in first.events if "seq" in e] == [e for e in second.events if "seq" in e]
 
 
 def test_conversations_run_side_by_side(server: Server, site: Site) -> None:
@@ -169,4 +168,44 @@ def test_data_is_the_cores_own_bytes_through_page_stream_and_log(
         reader.wait_type("turn/completed")
     log = server.events(conversation)
     assert text_of(log) == [text]
-    assert [e for e in reader.events if "seq" in e] == log
+    kept = {e["seq"] for e in log}
+    assert [e for e in reader.events if e.get("seq") in kept] == log
+
+
+def test_a_long_answer_folds_to_its_text(server: Server, site: Site) -> None:
+    conversation = server.conversation()
+    words = [f"word{n} " for n in range(2000)]
+    site.provider.expect(Text(words))
+    with server.read(conversation) as reader:
+        server.send(conversation, "talk")
+        reader.wait_type("turn/completed")
+    log = server.events(conversation)
+    ended = next(e for e in log if e["type"] == "item/completed" and "folded" in e)
+    assert ended["folded"] == len(words)
+    assert ended["data"]["item"]["text"] == "".join(words)
+    assert len(log) < 30
+    check_reader(reader.events, log)
+
+
+def test_all_output_of_a_command_can_be_read_while_it_runs_and_afterwards(
+    server: Server, site: Site
+) -> None:
+    conversation, barrier = server.conversation(), Barrier(site.project)
+    long = f"seq 1000; {barrier.command}; seq 200000"
+    site.provider.expect(Command(long, yield_ms=20_000))
+    site.provider.expect(Text("done"))
+    with server.read(conversation) as reader:
+        server.send(conversation, "count")
+        item = reader.wait_type("item/started", item_type="commandExecution")
+        path = f"/conversations/{conversation}/turns/{item['turn_id']}/items/{item['item_id']}"
+        barrier.wait_reached()
+        assert server.get(f"{path}/output")["ended"] is False
+        barrier.open()
+        reader.wait_type("turn/completed")
+    page = server.get(f"{path}/output?limit=100")
+    assert page["ended"]
+    assert len(page["text"]) == 100
+    last = server.get(f"{path}/output?offset={page['size'] - 7}")
+    assert last["text"] == "200000\n"
+    missing = server.client.get(f"{path}x/output")
+    assert (missing.status_code, missing.json()["code"]) == (404, "item_not_found")

@@ -122,6 +122,14 @@ async def test_a_late_answer_is_dropped_and_binds_nothing(wire: Wire) -> None:
     assert bound == []
 
 
+async def test_nothing_is_remembered_of_a_request_that_has_ended(wire: Wire) -> None:
+    answered, refused, late = await wire.ask(), await wire.ask(), await wire.ask(deadline=SOON)
+    wire.say(id=1, result=None)
+    wire.say(id=2, error={"code": 1, "message": "no"})
+    await asyncio.gather(answered, refused, late, return_exceptions=True)
+    assert wire.peer._open == {}
+
+
 async def test_answers_to_nothing_are_dropped(wire: Wire) -> None:
     for nothing in (7, "1", None):
         wire.say(id=nothing, result={})

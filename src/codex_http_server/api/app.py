@@ -30,7 +30,13 @@ ROUTERS = (
 
 def routes(version: str) -> FastAPI:
     """The app without its middleware: enough to describe it."""
-    app = FastAPI(title="codex-http-server", version=version, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="codex-http-server",
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(ServerError, problems.on_server_error)

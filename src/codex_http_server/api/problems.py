@@ -32,6 +32,7 @@ STATUS: Final[dict[str, int]] = {
     "elevate_required": 403,
     "not_found": 404,
     "conversation_not_found": 404,
+    "item_not_found": 404,
     "message_not_found": 404,
     "method_not_allowed": 405,
     "body_timeout": 408,
@@ -54,7 +55,6 @@ STATUS: Final[dict[str, int]] = {
     "unavailable": 503,
     "core_unavailable": 503,
     "core_timeout": 503,
-    "overloaded": 503,
     "stopping": 503,
     "storage_full": 507,
 }

@@ -296,6 +296,18 @@ class ItemPage(Answer):
     items_before: int
 
 
+class Output(Answer):
+    """A piece of a command's output. Offsets and sizes count characters; where `truncated`,
+    the middle of a very long output was dropped and `offset` jumps over it."""
+
+    text: str
+    offset: int
+    next_offset: int
+    size: int
+    ended: bool
+    truncated: bool
+
+
 class OpenItemView(Answer):
     """An item that has not ended, with all text so far."""
 
@@ -380,6 +392,9 @@ class EventView(Answer):
     text: str | None = Field(default=None, description="The text of a delta.")
     status: str | None = Field(default=None, description="How a turn or an item ended.")
     synthetic: str | None = Field(default=None, description="Why this server made the event.")
+    folded: int | None = Field(
+        default=None, description="On an item's end: deltas that it stands for in the log."
+    )
     policy: dict[str, Any] | None = Field(
         default=None, description="On turn/started: all that the turn runs under."
     )

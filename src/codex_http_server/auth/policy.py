@@ -42,7 +42,9 @@ class Gate:
         if origin is not None and not self._origin_fits(origin, host):
             return OriginNotAllowed(
                 f"Pages of {origin[:200]} may not call this server.",
-                hint="Add the origin with --allow-origin.",
+                hint="Give the page an origin of its own (http://… or app://…)."
+                if origin == "null"
+                else "Add the origin with --allow-origin.",
             )
         if any(name in headers for name in FORWARDED):
             return ForwardedNotAllowed(

@@ -46,7 +46,11 @@ def demo(
         bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = True,
 ) -> None:
-    """Show the real Codex core at work, offline, with a scripted model."""
+    """Show the real Codex core at work, offline, with a scripted model.
+
+    Its home and its data are temporary: --codex-home, --data-dir, --config and the
+    environment have no effect here.
+    """
     with tempfile.TemporaryDirectory(prefix="codex-demo-") as folder:
         root = _folders(Path(folder).resolve())
         # The core makes no helper binaries for a home below the temporary folder (measured),

@@ -96,8 +96,11 @@ class Conversation:
         self.append(self.open.lost(reason, now_ms()))
 
     def expire(self, before_ms: int) -> None:
-        """End background commands that started before `before_ms`."""
-        self.append(self.open.expired(before_ms, now_ms()))
+        """End background commands whose turn ended before `before_ms`."""
+        ends = self.open.expired(before_ms, now_ms())
+        if ends:
+            self.host.spawn(self._end_commands([end.item_id or "" for end in ends]))
+            self.append(ends)
 
     def append(self, drafts: Sequence[Draft], records: Sequence[Record] = ()) -> None:
         """Fold the drafts into the state and append them, with what they change, in one commit."""
@@ -130,7 +133,10 @@ class Conversation:
                 self.record.updated_ms = draft.at_ms
                 if draft.turn_id in self._stopping:
                     self._stopping.discard(draft.turn_id)
-                    self.host.spawn(self._end_commands(draft.turn_id))
+                    left = [
+                        i.item_id for i in self.open.items.values() if i.turn_id == draft.turn_id
+                    ]
+                    self.host.spawn(self._end_commands(left))
             case events.THREAD_CLOSED:  # unloaded by the core: the next turn loads it again
                 self._loaded = False
             case events.THREAD_NAME:
@@ -216,15 +222,14 @@ class Conversation:
         await self.engine.interrupt_turn(self.record.thread_id, turn.turn_id)
         return turn.turn_id
 
-    async def _end_commands(self, turn_id: str) -> None:
+    async def _end_commands(self, item_ids: list[str]) -> None:
         """The core leaves the commands of an interrupted turn running (measured): end them."""
-        left = [item.item_id for item in self.open.items.values() if item.turn_id == turn_id]
         try:
-            if left:
-                ended = await self.engine.end_commands(self.record.thread_id, left)
-                log.info("ended the commands of an interrupted turn", count=ended)
+            if item_ids:
+                ended = await self.engine.end_commands(self.record.thread_id, item_ids)
+                log.info("ended commands", count=ended)
         except ServerError as error:
-            log.warning("commands of an interrupted turn go on", reason=error.detail)
+            log.warning("commands go on that should have ended", reason=error.detail)
 
     # --- after a restart of the server ------------------------------------------------------
 

@@ -73,6 +73,7 @@ class Messages:
         self._starting: SubmitRecord | None = None
         self._expected: SubmitRecord | None = None  # the core said yes, turn/started is to come
         self._live: dict[str, SubmitRecord] = {}  # sent, its turn not ended
+        self._taken_in: set[str] = set()  # of the live ones, those that a turn shows
         self._kicked = False
         conversation.on_appended = self._on_appended
 
@@ -406,12 +407,26 @@ class Messages:
 
     def _turn_ended(self, turn_id: str | None) -> None:
         self._turn_started(turn_id)
+        ended = [record for record in self._live.values() if record.turn_id == turn_id]
         self._live = {k: v for k, v in self._live.items() if v.turn_id != turn_id}
+        for record in reversed(ended):
+            if record.state == "steered" and record.id not in self._taken_in:
+                self._send_again(record)
+            self._taken_in.discard(record.id)
         self._kick()
 
+    def _send_again(self, record: SubmitRecord) -> None:
+        """The turn ended before the core took in what was steered into it (it says nothing
+        then, measured): the message goes to the head of the queue."""
+        record.turn_id = None
+        self._outbox.add(record, first=True)
+        self._changed_queue("restored", record)
+
     def _recognise(self, draft: Draft) -> None:
-        """A message in doubt turns up in a turn after all: it is not sent again."""
+        """A turn shows a message: one in doubt is not sent again."""
         item: dict[str, Any] = msgspec.json.decode(draft.data).get("item") or {}
+        if item.get("clientId") in self._live:
+            self._taken_in.add(str(item["clientId"]))
         for record in self._outbox:
             if record.id == item.get("clientId"):
                 self._settled(record, draft.turn_id)

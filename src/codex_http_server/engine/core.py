@@ -22,7 +22,7 @@ import msgspec
 from codex_http_server import __version__
 from codex_http_server.engine.base import CoreState
 from codex_http_server.engine.environment import core_environment
-from codex_http_server.engine.process import Child, rotate, spawn
+from codex_http_server.engine.process import Child, rotate, size_of, spawn
 from codex_http_server.engine.rpc import OnNotification, OnRequest, Peer
 from codex_http_server.engine.transport import StdioTransport, Transport, connect_socket
 from codex_http_server.errors import CoreError, CoreGone, CoreMissing, CoreUnavailable, ServerError
@@ -71,6 +71,7 @@ class Core:
         self.state = CoreState("starting")
         self.pid: int | None = None
         self._peer: Peer | None = None
+        self._printed = 0  # size of the output when this core was started
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -137,6 +138,8 @@ class Core:
 
     async def _spawn(self) -> tuple[Child, str | None]:
         options, places = self._options, self._options.places
+        rotate(places.core_output)
+        self._printed = size_of(places.core_output)
         socket = _socket_path(places) if options.transport == "socket" else None
         listen = f"unix://{socket}" if socket else "stdio://"
         command = [str(options.binary), "app-server", "--listen", listen]
@@ -213,11 +216,11 @@ class Core:
                 task.cancel()
 
     def _last_words(self) -> str:
-        """The last lines of the core's output, for the reason of a failed start."""
+        """The last lines that this core printed, for the reason of a failed start."""
         with contextlib.suppress(OSError):
-            lines = self._options.places.core_output.read_bytes()[-2000:].decode(errors="replace")
-            if lines.strip():
-                return " / ".join(lines.strip().splitlines()[-3:])[:600]
+            printed = self._options.places.core_output.read_bytes()[self._printed :]
+            lines = printed[-2000:].decode(errors="replace").strip().splitlines()
+            return ": " + " / ".join(lines[-3:])[:600] if lines else ""
         return ""
 
     def _set(self, state: str, reason: str | None, version: str | None = None) -> None:

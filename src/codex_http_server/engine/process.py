@@ -101,10 +101,9 @@ async def spawn(
 
     With `socket` None its stdin and stdout are pipes (stdio). Raises `CoreMissing`.
     """
-    rotate(output)
     write_private(record, {"command": list(command), "socket": socket})
     pipe = asyncio.subprocess.PIPE if socket is None else None
-    with output.open("ab") as out:
+    with os.fdopen(os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as out:
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -190,13 +189,20 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
+def size_of(path: Path) -> int:
+    """Its size in bytes; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def rotate(output: Path) -> None:
     """Keep the core's output bounded: past `OUTPUT_MAX` it is copied to `.1` and emptied.
 
     The core goes on writing into the same open file (opened for append), so this may be done
     while it runs.
     """
-    with contextlib.suppress(FileNotFoundError):
-        if output.stat().st_size > OUTPUT_MAX:
-            shutil.copyfile(output, output.with_name(output.name + ".1"))
-            os.truncate(output, 0)
+    if size_of(output) > OUTPUT_MAX:
+        shutil.copyfile(output, output.with_name(output.name + ".1"))
+        os.truncate(output, 0)

@@ -35,6 +35,17 @@ class SnapshotRows(msgspec.Struct):
     usage: Event | None
 
 
+class OutputPage(msgspec.Struct, frozen=True):
+    """A piece of a command's output. Offsets and sizes count characters."""
+
+    text: str
+    offset: int
+    next_offset: int
+    size: int
+    ended: bool
+    truncated: bool = False
+
+
 class EventLog(Protocol):
     """A durable log. Call it from one event loop."""
 
@@ -108,6 +119,13 @@ class EventLog(Protocol):
 
     async def turn_events(self, conversation_id: str, turn_id: str) -> list[Event]:
         """The turn's start, items' ends, last diff and end, oldest first."""
+        ...
+
+    async def output(
+        self, conversation_id: str, turn_id: str, item_id: str, offset: int, limit: int
+    ) -> OutputPage | None:
+        """A command's output from `offset` on, at most `limit` characters; None if there is
+        no such command. Where the middle was dropped, `offset` jumps over it."""
         ...
 
     async def conversations(

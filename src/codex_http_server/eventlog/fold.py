@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -58,29 +58,33 @@ _end: Final = msgspec.json.Decoder(_End)
 Row = tuple[int, str, bytes]  # seq, type, data
 
 
-def fold(
-    connection: sqlite3.Connection,
-    conv: int,
-    seq: int,
-    turn: str | None,
-    item: str | None,
-    item_type: str | None,
-    data: bytes,
-) -> int:
-    """Fold the deltas of the item that ended at `seq`; how many are gone. Cheap if none."""
-    kinds = DELTAS.get(item_type or "")
-    if kinds is None or turn is None or item is None:
+class End(NamedTuple):
+    """An event that ends an item, as far as the fold looks at it."""
+
+    conv: int
+    seq: int
+    turn: str | None
+    item: str | None
+    item_type: str | None
+    data: bytes | msgspec.Raw
+
+
+def fold(connection: sqlite3.Connection, end: End) -> int:
+    """Fold the deltas of the item that ended; how many are gone. Cheap if there are none."""
+    kinds = DELTAS.get(end.item_type or "")
+    if kinds is None or end.turn is None or end.item is None:
         return 0
-    started = connection.execute(_STARTED, (conv, seq, turn, item)).fetchone()
+    place = (end.conv, end.seq, end.turn, end.item)
+    started = connection.execute(_STARTED, place).fetchone()
     if started is None:
         return 0
-    where, values = _where(kinds, (conv, started[0], seq, turn, item))
+    where, values = _where(kinds, (end.conv, started[0], end.seq, end.turn, end.item))
     rows = connection.execute(f"SELECT seq, type, data FROM event {where}", values).fetchall()  # noqa: S608
     if not rows:
         return 0
     if kinds == (OUTPUT,):
-        _keep_output(connection, (conv, turn, item), [_text(row) for row in rows])
-    elif not says_the_same(item_type or "", rows, data):
+        _keep_output(connection, (end.conv, end.turn, end.item), [_text(row) for row in rows])
+    elif not says_the_same(end.item_type or "", rows, end.data):
         return 0
     connection.execute(f"DELETE FROM event {where}", values)  # noqa: S608
     return len(rows)
@@ -101,7 +105,7 @@ def _text(row: Row) -> str:
         return ""
 
 
-def says_the_same(item_type: str, rows: Sequence[Row], end: bytes) -> bool:
+def says_the_same(item_type: str, rows: Sequence[Row], end: bytes | msgspec.Raw) -> bool:
     """Whether the deltas, joined, are the finished item's text. Pure."""
     try:
         item = _end.decode(end).item
@@ -159,10 +163,10 @@ def fold_all(connection: sqlite3.Connection) -> None:
         "SELECT conv, seq, turn, item, item_type, data FROM event"
         " WHERE conv > 0 AND type IN ('item/completed', 'item/discarded')"
     ).fetchall()
-    for conv, seq, turn, item, item_type, data in ends:
-        count = fold(connection, conv, seq, turn, item, item_type, data)
+    for end in map(End._make, ends):
+        count = fold(connection, end)
         if count:
-            mark(connection, conv, seq, count)
+            mark(connection, end.conv, end.seq, count)
 
 
 def mark(connection: sqlite3.Connection, conv: int, seq: int, count: int) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 from typing import Any, Final, Protocol, TypeVar
 
 from codex_http_server.eventlog import rows
-from codex_http_server.eventlog.base import ConversationFilter, SnapshotRows
+from codex_http_server.eventlog.base import ConversationFilter, OutputPage, SnapshotRows
+from codex_http_server.eventlog.output import read_output
 from codex_http_server.events import (
     ITEM_COMPLETED,
     ITEM_DISCARDED,
@@ -140,6 +141,16 @@ class Queries:
         marks = ",".join("?" * len(kinds))
         sql = f"{SELECT} WHERE conv = ? AND type IN ({marks}) AND turn = ? ORDER BY seq"
         return await self._events(sql, (conv, *kinds, turn_id), conversation_id)
+
+    async def output(
+        self, conversation_id: str, turn_id: str, item_id: str, offset: int, limit: int
+    ) -> OutputPage | None:
+        conv = self._nums.get(conversation_id, 0)
+
+        def query(connection: sqlite3.Connection) -> OutputPage | None:
+            return read_output(connection, (conv, turn_id, item_id), offset, limit)
+
+        return await self._reader.read(query)
 
     # --- records ------------------------------------------------------------------------
 

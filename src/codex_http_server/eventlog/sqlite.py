@@ -17,7 +17,7 @@ from codex_http_server.clock import new_id
 from codex_http_server.db import Database, Migration
 from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog import rows
-from codex_http_server.eventlog.fold import ENDS, fold, fold_all, mark
+from codex_http_server.eventlog.fold import ENDS, End, fold, fold_all, mark
 from codex_http_server.eventlog.queries import Queries
 from codex_http_server.events import TEXT_DELTAS, Draft, Event
 from codex_http_server.logs import get_logger
@@ -287,15 +287,8 @@ def _fold(connection: sqlite3.Connection, batch: _Batch) -> None:
     for event, conv in zip(batch.events, batch.convs, strict=True):
         if event.type in ENDS and conv:
             event.folded = None  # a second try of this commit counts anew
-            count = fold(
-                connection,
-                conv,
-                event.seq,
-                event.turn_id,
-                event.item_id,
-                event.item_type,
-                event.data,
-            )
+            place = (conv, event.seq, event.turn_id, event.item_id, event.item_type)
+            count = fold(connection, End(*place, event.data))
             if count:
                 event.folded = count
                 mark(connection, conv, event.seq, count)

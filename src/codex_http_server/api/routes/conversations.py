@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
@@ -17,19 +18,21 @@ from codex_http_server.api.schemas import (
     Interrupted,
     InterruptedAll,
     ItemPage,
+    Output,
     PatchConversation,
     Snapshot,
     check_directory,
 )
 from codex_http_server.api.services import Services, Use
 from codex_http_server.conversations import views
-from codex_http_server.errors import BadCursor
+from codex_http_server.errors import BadCursor, ItemNotFound
 from codex_http_server.eventlog.base import ConversationFilter
 
 router = APIRouter(tags=["conversations"])
 
 PAGE_DEFAULT, PAGE_MAX = 50, 200
 SNAPSHOT_ITEMS = 100
+OUTPUT_MAX = 1024 * 1024
 
 
 @router.post("/conversations", status_code=201, response_model=ConversationView)
@@ -106,6 +109,27 @@ async def items(
     await services.manager.get(conversation_id)
     found, left = await services.log.items(conversation_id, before, limit)
     return JSONResponse({"data": [views.item(event) for event in found], "items_before": left})
+
+
+@router.get(
+    "/conversations/{conversation_id}/turns/{turn_id}/items/{item_id}/output",
+    response_model=Output,
+)
+async def output(
+    *,
+    conversation_id: str,
+    turn_id: str,
+    item_id: str,
+    services: Use,
+    offset: Annotated[int, Query(ge=0, description="First character to read.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=OUTPUT_MAX)] = OUTPUT_MAX,
+) -> JSONResponse:
+    """A command's output, while it runs too: go on with `offset=next_offset`."""
+    await services.manager.get(conversation_id)
+    page = await services.log.output(conversation_id, turn_id, item_id, offset, limit)
+    if page is None:
+        raise ItemNotFound(f"There is no command {item_id[:100]} in turn {turn_id[:100]}.")
+    return JSONResponse(msgspec.to_builtins(page))
 
 
 @router.post(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -28,6 +29,7 @@ from codex_http_server.api.services import Services, Use
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.manager import Open
 from codex_http_server.conversations.messages import DONE, Submission
+from codex_http_server.errors import StorageFull
 from codex_http_server.events import TURN_COMPLETED, Event
 from codex_http_server.records import SubmitRecord
 
@@ -75,7 +77,8 @@ async def send(
             _turn(services, entry, record), media_type=streams.MEDIA_TYPE, headers=streams.HEADERS
         )
     if wait and (done := await _within(entry, record, wait)) is not None:
-        return await _finished(services, entry, done)
+        with suppress(StorageFull):  # the turn has ended, but its end can't be kept right now
+            return await _finished(services, entry, done)
     return JSONResponse(_submitted(entry, record), 202)
 
 

@@ -1,0 +1,1 @@
+"""The parts. Each has `run(bench) -> list[Measure]` and knows nothing of the others."""
