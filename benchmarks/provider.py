@@ -94,15 +94,14 @@ class Caller(asyncio.Protocol):
         tag, place = self._model.next()
         self._out.write(STREAM)
         if rate:
-            Paced(self, deltas, rate, tag).begin(place)
+            Paced(self, self._model, deltas, 1 / rate, tag).begin(place)
         else:
             self._model.sent += deltas
             self.finish(burst(deltas).replace(TAG.encode(), tag))
 
     def write(self, data: bytes) -> bool:
-        """Send a delta; False once the caller has left."""
+        """Send; False once the caller has left."""
         if not self._gone:
-            self._model.sent += 1
             self._out.write(data)
         return not self._gone
 
@@ -115,8 +114,11 @@ class Caller(asyncio.Protocol):
 class Paced:
     """A response at a steady rate."""
 
-    def __init__(self, caller: Caller, deltas: int, rate: int, tag: bytes) -> None:
-        self._caller, self._left, self._period, self._tag = caller, deltas, 1 / rate, tag
+    def __init__(
+        self, caller: Caller, model: Model, deltas: int, period: float, tag: bytes
+    ) -> None:
+        self._caller, self._model = caller, model
+        self._left, self._period, self._tag = deltas, period, tag
         self._loop = asyncio.get_running_loop()
         self._said: list[str] = []
         start, added, delta, *_ = self._tagged(["@"])
@@ -128,7 +130,7 @@ class Paced:
 
     def begin(self, place: float) -> None:
         """Send the start and set the beat."""
-        self._caller._out.write(self._opening)  # noqa: SLF001
+        self._caller.write(self._opening)
         self._due = self._loop.time() + place * self._period
         self._loop.call_at(self._due, self._beat)
 
@@ -139,6 +141,7 @@ class Paced:
         text = f"t{time.monotonic_ns()} "
         self._said.append(text)
         self._left -= 1
+        self._model.sent += 1
         self._due += self._period
         if self._caller.write(self._before + text.encode() + self._after):
             self._loop.call_at(self._due, self._beat)

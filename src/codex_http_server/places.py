@@ -105,7 +105,8 @@ def _runtime() -> Path:
 def socket_folder(runtime: Path) -> Path:
     """Make the runtime folder, private to this user. Raises `HomeNotWritable` if it is not."""
     for folder in (runtime.parent, runtime):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # a file in the way: refused below
+            folder.mkdir(mode=0o700, exist_ok=True)
         if not _private(folder):
             raise HomeNotWritable(
                 f"The runtime folder {folder} belongs to someone else or is open to others.",

@@ -171,7 +171,6 @@ async def test_a_core_that_can_not_be_run_leaves_no_record(record: Path) -> None
         assert kept(record) is None
 
 
-@pytest.mark.xfail(reason="spawn lets go of a child that it can't register", raises=AssertionError)
 async def test_a_core_that_can_not_be_registered_is_not_left_running(
     record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

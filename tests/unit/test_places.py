@@ -139,7 +139,6 @@ def test_a_socket_folder_that_others_can_enter_is_refused(
         socket_folder(folder)
 
 
-@pytest.mark.xfail(reason="a bare FileExistsError leaves socket_folder", raises=FileExistsError)
 def test_a_socket_folder_that_is_a_file_is_refused(runtime: Path) -> None:
     (runtime / "app").touch()
     with pytest.raises(HomeNotWritable):

@@ -96,7 +96,6 @@ def test_any_text_comes_through_a_stream_as_it_was(texts: list[str]) -> None:
     assert [(body["text"], body["data"]["x"]) for body in bodies] == [(t, t) for t in texts]
 
 
-@pytest.mark.xfail(reason="white space of the core's JSON breaks the frame", raises=Exception)
 @pytest.mark.parametrize("data", [b'{\n "a": 1\n}', b'{"a":\r\n1}', b'{"a":\n\n1}'])
 def test_data_with_line_breaks_between_its_tokens_comes_through(data: bytes) -> None:
     (frame,) = parsed(sse.conversation_frames([event(1, data)]))

@@ -1,7 +1,7 @@
 """Events → Server-Sent Event frames. Sans-I/O.
 
 No `event:` line, so that a browser's plain `onmessage` gets everything. The JSON is rendered
-once per event and shared; JSON has no raw newline, so one data line is enough.
+once per event and shared.
 """
 
 from __future__ import annotations
@@ -18,19 +18,27 @@ COMMENT: Final = b": still here\n\n"
 
 def conversation_frames(events: Iterable[Event]) -> bytes:
     """Frames whose id is the conversation's seq, joined for one send."""
-    return b"".join(b"id: %d\ndata: %b\n\n" % (event.seq, event.json()) for event in events)
+    return b"".join(b"id: %d\ndata: %b\n\n" % (event.seq, _lines(event.json())) for event in events)
 
 
 def all_frames(events: Iterable[Event]) -> bytes:
     """Frames whose id is the position in the whole log."""
     return b"".join(
-        b"id: %b\ndata: %b\n\n" % (event.cursor().encode(), event.json()) for event in events
+        b"id: %b\ndata: %b\n\n" % (event.cursor().encode(), _lines(event.json()))
+        for event in events
     )
 
 
 def bare_frame(json: bytes) -> bytes:
     """A frame without an id: the reader's Last-Event-ID stays where it was."""
-    return b"data: %b\n\n" % json
+    return b"data: %b\n\n" % _lines(json)
+
+
+def _lines(json: bytes) -> bytes:
+    """A core could put line breaks between its tokens; each line needs its own `data:`."""
+    if b"\n" not in json and b"\r" not in json:
+        return json
+    return b"\ndata: ".join(json.splitlines())
 
 
 def page(events: Sequence[Event], first: bytes | None = None) -> bytes:

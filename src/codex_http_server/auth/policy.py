@@ -7,6 +7,7 @@ own: silence towards CORS alone would still have run the request.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from codex_http_server.errors import (
     ServerError,
 )
 
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::\d+)?")
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
 
@@ -56,7 +58,10 @@ class Gate:
     def _origin_fits(self, origin: str, host: str) -> bool:
         if origin.lower() in self.origins:
             return True
-        parts = urlsplit(origin.lower())
+        try:
+            parts = urlsplit(origin.lower())
+        except ValueError:  # "http://[" and the like
+            return False
         return parts.scheme == "http" and bool(parts.netloc) and parts.netloc == host
 
 
@@ -69,7 +74,6 @@ def gate(allow_hosts: Collection[str], allow_origins: Collection[str]) -> Gate:
 
 
 def _name(host: str) -> str:
-    """`127.0.0.1:3032` → `127.0.0.1`, `[::1]:3032` → `[::1]`."""
-    if host.startswith("["):
-        return host[: host.find("]") + 1]
-    return host.rsplit(":", 1)[0] if ":" in host else host
+    """`127.0.0.1:3032` → `127.0.0.1`, `[::1]:3032` → `[::1]`; what is neither stays whole."""
+    found = _HOST.fullmatch(host)
+    return found[1] if found else host

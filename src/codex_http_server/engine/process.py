@@ -117,11 +117,16 @@ async def spawn(
         except OSError as error:
             forget(record)
             raise CoreMissing(f"{command[0]} can't be run: {error.strerror}.") from error
-    write_private(
-        record,
-        {"command": list(command), "socket": socket} | identity(process.pid),
-    )
-    return Child(process, record)
+    child = Child(process, record)
+    try:
+        write_private(
+            record,
+            {"command": list(command), "socket": socket} | identity(process.pid),
+        )
+    except OSError:
+        await child.stop()  # what can't be registered must not run
+        raise
+    return child
 
 
 def forget(record: Path) -> None:

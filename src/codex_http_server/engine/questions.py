@@ -24,6 +24,8 @@ KINDS: Final[dict[str, str]] = {
     "applyPatchApproval": "file_change",
 }
 
+NOBODY: Final = "Nobody could be asked."
+
 _DECLINES: Final[dict[str, Any]] = {
     "item/commandExecution/requestApproval": {"decision": "decline"},
     "item/fileChange/requestApproval": {"decision": "decline"},
@@ -34,8 +36,8 @@ _DECLINES: Final[dict[str, Any]] = {
         "contentItems": [{"type": "inputText", "text": "No client offers this tool."}],
     },
     "mcpServer/elicitation/request": {"action": "decline"},
-    "execCommandApproval": {"decision": "denied"},
-    "applyPatchApproval": {"decision": "denied"},
+    "execCommandApproval": {"decision": {"denied": {"rejection": NOBODY}}},
+    "applyPatchApproval": {"decision": {"denied": {"rejection": NOBODY}}},
 }
 
 

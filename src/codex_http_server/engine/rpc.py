@@ -16,7 +16,7 @@ import msgspec
 from codex_http_server.clock import now_ms
 from codex_http_server.engine import wire
 from codex_http_server.engine.transport import Transport
-from codex_http_server.errors import CoreError, CoreGone, CoreTimeout, ServerError
+from codex_http_server.errors import CoreError, CoreGone, CoreTimeout
 from codex_http_server.logs import get_logger
 
 IN_FLIGHT: Final = 64
@@ -126,7 +126,7 @@ class Peer:
         try:
             if entry.on_result is not None:
                 entry.on_result(incoming.result)
-        except ServerError as error:
+        except Exception as error:  # noqa: BLE001 # it costs its own request, not the connection
             entry.answered.set_exception(error)
         else:
             entry.answered.set_result(incoming.result)

@@ -1,0 +1,75 @@
+"""`python -m benchmarks`: run the parts, print a table, write a JSON file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+from benchmarks import machine, report
+from benchmarks.bench import Bench
+from benchmarks.lines import ROOT, Helper
+from benchmarks.parts import cpu, latency, lists, memory, recovery, replay, start, throughput
+from benchmarks.report import Measure, Part
+
+RESULTS: Final = ROOT / "benchmarks" / "results"
+ROUNDS: Final = 3
+PARTS: Final[dict[str, Callable[[Bench], list[Measure]]]] = {
+    "throughput": throughput.run,
+    "latency": latency.run,
+    "cpu": cpu.run,
+    "memory": memory.run,
+    "start": start.run,
+    "recovery": recovery.run,
+    "replay": replay.run,
+    "list": lists.run,
+}
+
+
+def arguments(given: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=PARTS, help="this part; repeatable")
+    parser.add_argument("--quick", action="store_true", help="one round, less of everything")
+    parser.add_argument("--rounds", type=int, help=f"rounds of each part (default {ROUNDS})")
+    parser.add_argument("--no-file", action="store_true", help="write no JSON")
+    return parser.parse_args(given)
+
+
+def measured(name: str, bench: Bench) -> Part:
+    """One part. What goes wrong in it is told, and the next one runs."""
+    load, began = os.getloadavg(), time.monotonic()
+    measures: list[Measure] = []
+    error = None
+    try:
+        measures = PARTS[name](bench)
+    except Exception as problem:  # noqa: BLE001
+        traceback.print_exc()
+        error = repr(problem)
+    return Part(name, load, time.monotonic() - began, measures, error)
+
+
+def main(given: list[str]) -> int:
+    """Run; 1 if a part failed. A target that is not met is no failure."""
+    options = arguments(given)
+    rounds = options.rounds or (1 if options.quick else ROUNDS)
+    about = machine.describe(given) | {"rounds": rounds, "quick": options.quick}
+    print(f"{about['commit']}{' (changed)' if about['changed'] else ''}, {about['cpus']} CPUs")
+    print(report.head(), flush=True)
+    parts: list[Part] = []
+    with Helper("provider") as provider:
+        bench = Bench(provider, provider.hear(10)["url"], rounds, options.quick)
+        for name in options.only or PARTS:
+            parts.append(measured(name, bench))
+            print(report.table(parts[-1]), flush=True)
+    if not options.no_file:
+        print(f"written to {report.write(RESULTS, about, parts).relative_to(ROOT)}")
+    return 1 if any(part.error for part in parts) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
