@@ -15,7 +15,7 @@ help:
 	@echo "make check     formatting, lint, types, import rules, generated files"
 	@echo "make gen       write the generated files (docs, openapi.json)"
 	@echo "make format    format the code and fix what the linter can fix"
-	@if [ -e benchmarks/run.py ]; then echo "make bench     run the benchmarks"; fi
+	@echo "make bench     measure the server beside the bare core (ARGS=--quick for the short form)"
 	@echo "make lock      bring the lock files up to pyproject.toml (ARGS=--upgrade for newer versions)"
 	@echo "make clean     remove .venv, caches and build output"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Final
 
 from benchmarks import machine, report
@@ -18,6 +20,7 @@ from benchmarks.report import Measure, Part
 
 RESULTS: Final = ROOT / "benchmarks" / "results"
 ROUNDS: Final = 3
+PART: Final = 300  # seconds for one part, then it is given up
 PARTS: Final[dict[str, Callable[[Bench], list[Measure]]]] = {
     "throughput": throughput.run,
     "latency": latency.run,
@@ -46,11 +49,27 @@ def measured(name: str, bench: Bench) -> Part:
     measures: list[Measure] = []
     error = None
     try:
-        measures = PARTS[name](bench)
+        with _deadline():
+            measures = PARTS[name](bench)
     except Exception as problem:  # noqa: BLE001
         traceback.print_exc()
         error = repr(problem)
     return Part(name, load, time.monotonic() - began, measures, error)
+
+
+@contextmanager
+def _deadline() -> Generator[None]:
+    """Give up after `PART` seconds, wherever that is."""
+
+    def over(*_: object) -> None:
+        raise TimeoutError(f"not done after {PART} s")
+
+    signal.signal(signal.SIGALRM, over)
+    signal.alarm(PART)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def main(given: list[str]) -> int:
@@ -66,8 +85,8 @@ def main(given: list[str]) -> int:
         for name in options.only or PARTS:
             parts.append(measured(name, bench))
             print(report.table(parts[-1]), flush=True)
-    if not options.no_file:
-        print(f"written to {report.write(RESULTS, about, parts).relative_to(ROOT)}")
+            if not options.no_file:
+                report.write(RESULTS, about, parts)
     return 1 if any(part.error for part in parts) else 0
 
 

@@ -114,10 +114,9 @@ def table(part: Part) -> str:
     return "\n".join(lines + ([f"FAILED: {part.error}"] if part.error else []))
 
 
-def write(folder: Path, machine: dict[str, Any], parts: Sequence[Part]) -> Path:
-    """Write the JSON; its path."""
+def write(folder: Path, machine: dict[str, Any], parts: Sequence[Part]) -> None:
+    """Write the JSON."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{machine['date'][:10]}-{machine['commit']}.json"
     body = machine | {"parts": [part.plain() for part in parts]}
     path.write_text(json.dumps(body, indent=1) + "\n")
-    return path

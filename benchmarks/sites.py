@@ -72,13 +72,14 @@ def free_port() -> int:
 
 
 class Server:
-    """A server process. Use with `with`; `wait_listening` comes first."""
+    """A server process. Use with `with`; nothing but `wait_…` before it listens."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.started = time.monotonic()
+        self._listening = False
         self._cores: list[psutil.Process] = []
         arguments = ["serve", "--port", str(port), "--data-dir", str(site.root / "data")]
         with (site.root / "server.log").open("ab") as out:
@@ -91,10 +92,13 @@ class Server:
 
     def wait_listening(self) -> Self:
         """Wait for its ready line."""
+        if self._listening:
+            return self
         assert self._process.stdout is not None
         heard, _, _ = select.select([self._process.stdout], [], [], READY)
         if not heard or not json.loads(self._process.stdout.readline() or b"{}"):
             raise RuntimeError((self.site.root / "server.log").read_text()[-2000:])
+        self._listening = True
         return self
 
     def wait_ready(self) -> Self:

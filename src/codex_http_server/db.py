@@ -88,18 +88,25 @@ class Database(Generic[T]):
             connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, timeout=5
             )
-            self._check(connection)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA fullfsync=1")  # macOS: fsync alone stops at the drive
-            connection.execute("PRAGMA wal_autocheckpoint=4000")
-            self._migrate(connection)
+            try:
+                self._set_up(connection)
+            except BaseException:
+                connection.close()
+                raise
         except (sqlite3.Error, OSError) as error:
             raise LogUnusable(
                 f"The event log {self._path} can't be opened: {error}.",
                 hint="Check the disk and the file's owner, or choose another --data-dir.",
             ) from error
         return connection
+
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        self._check(connection)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA fullfsync=1")  # macOS: fsync alone stops at the drive
+        connection.execute("PRAGMA wal_autocheckpoint=4000")
+        self._migrate(connection)
 
     def _check(self, connection: sqlite3.Connection) -> None:
         (owner,) = connection.execute("PRAGMA application_id").fetchone()

@@ -142,7 +142,7 @@ class Runtime:
             async with asyncio.timeout(ACCOUNT):
                 await self._accounts.status()
         except (ServerError, TimeoutError) as error:
-            log.warning("the account could not be read", reason=str(error))
+            log.info("the account could not be read", reason=str(error))
 
     async def _compare_protocol(self) -> None:
         try:

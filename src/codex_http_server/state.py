@@ -113,7 +113,7 @@ class OpenItem:
             item["content"] = _texts(texts, "item/reasoning/textDelta")
         elif self.item_type == "commandExecution":
             item["aggregatedOutput"] = "".join(texts.values())
-        elif texts:
+        elif texts and self.item_type in MODEL_ITEMS:
             item["text"] = "".join(texts.values())
         return item
 

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from tests.support.server import Server, Site, start
 
 from codex_http_server.testing.answers import Command, Drop, Gate, Patch, Reasoning, Text
+from tests.support.server import Server, Site, start
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 ARGS = [

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.server import Site
 
 from codex_http_server.engine.base import CoreState, Policy, Question, Thread
 from codex_http_server.engine.codex import CodexEngine
@@ -22,6 +21,7 @@ from codex_http_server.errors import CoreRefused, CoreUnavailable
 from codex_http_server.events import Draft
 from codex_http_server.places import places
 from codex_http_server.testing.answers import Command, Text
+from tests.support.server import Site
 
 PATIENCE = 20.0
 WRITE = {"type": "workspaceWrite", "writableRoots": [], "networkAccess": False}
@@ -182,7 +182,7 @@ async def test_a_core_that_never_starts_is_a_failed_state_with_its_reason(site: 
 
 
 async def test_the_core_says_no_as_core_refused(site: Site) -> None:
-    async with running(site, "socket") as (engine, recorder):
+    async with running(site, "socket") as (engine, _):
         with pytest.raises(CoreRefused):
             await engine.rename_thread("not-a-thread", "name")
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support import drafts
 
 from codex_http_server.db import APPLICATION_ID
 from codex_http_server.errors import LogUnusable, StorageFull
@@ -22,6 +21,7 @@ from codex_http_server.eventlog.base import ConversationFilter
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, Event, raw
 from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
+from tests.support import drafts
 
 PATIENCE = 10  # seconds
 OnCommit = Callable[[list[Event]], None]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codex_http_server.eventlog.base import OutputPage
 from codex_http_server.eventlog.fold import CHUNK, chunks, fold_all
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, Event, raw
@@ -16,7 +17,7 @@ from codex_http_server.records import ConversationRecord
 
 
 @pytest.fixture
-async def log(tmp_path: Path) -> Iterator[SqliteLog]:
+async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
     opened = make(tmp_path)
     yield opened
     opened.close()
@@ -39,9 +40,15 @@ def delta(kind: str, text: str, item: str = "i", **more: Any) -> Draft:
     return Draft(kind, raw({"delta": text} | more), 1, "turn", item, text=text)
 
 
-def ended(kind: str, item: str = "i", **form: Any) -> Draft:
+def ended(kind: str, item: str = "i", /, **form: Any) -> Draft:
     data = raw({"item": {"id": item, "type": kind} | form})
     return Draft("item/completed", data, 1, "turn", item, kind, status="completed")
+
+
+async def output(log: SqliteLog, offset: int, limit: int) -> OutputPage:
+    page = await log.output("a", "turn", "i", offset, limit)
+    assert page is not None
+    return page
 
 
 MESSAGE = "item/agentMessage/delta"
@@ -135,22 +142,22 @@ async def test_a_commands_output_is_kept_in_chunks(log: SqliteLog) -> None:
     )
     assert kept[-1].folded == len(pieces)
     got, offset = "", 0
-    while (page := await log.output("a", "turn", "i", offset, 100_000)).text:
+    while (page := await output(log, offset, 100_000)).text:
         got += page.text
         offset = page.next_offset
     assert got == text
-    assert (await log.output("a", "turn", "i", 0, 10)).size == len(text)
+    assert (await output(log, 0, 10)).size == len(text)
 
 
 async def test_the_output_of_a_command_that_still_runs_can_be_read(log: SqliteLog) -> None:
     await play(log, started("commandExecution"), delta(OUTPUT, "one "), delta(OUTPUT, "two"))
-    page = await log.output("a", "turn", "i", 2, 100)
+    page = await output(log, 2, 100)
     assert (page.text, page.next_offset, page.size, page.ended) == ("e two", 7, 7, False)
 
 
 async def test_a_fast_commands_output_comes_from_its_item(log: SqliteLog) -> None:
     await play(log, started("commandExecution"), ended("commandExecution", aggregatedOutput="all"))
-    page = await log.output("a", "turn", "i", 0, 100)
+    page = await output(log, 0, 100)
     assert (page.text, page.size, page.ended) == ("all", 3, True)
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from tests.support.stdio_core import Event, StdioCore
 
 from codex_http_server.testing.answers import (
     Command,
@@ -28,6 +27,7 @@ from codex_http_server.testing.answers import (
 from codex_http_server.testing.demo_script import demo_script
 from codex_http_server.testing.provider import Provider
 from codex_http_server.testing.requests import ModelRequest
+from tests.support.stdio_core import Event, StdioCore
 
 pytestmark = [pytest.mark.core, pytest.mark.timeout(60)]
 

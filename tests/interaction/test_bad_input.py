@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from tests.support.codes import refused
-from tests.support.server import Server
-from tests.support.shared import server_at
 
 from codex_http_server.api.app import document
 from codex_http_server.testing.answers import Gate, Text
+from tests.support.codes import refused
+from tests.support.server import Server
+from tests.support.shared import server_at
 
 UNKNOWN = "019f0000-0000-7000-8000-000000000000"
 MESSAGE_MAX = 1_048_576

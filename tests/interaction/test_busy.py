@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.support.commands import Barrier
-from tests.support.judge import check_reader, check_whole, text_of
-from tests.support.server import Server, Site
 
 from codex_http_server.testing.answers import Command, Gate, Text
 from codex_http_server.testing.reader import Reader
+from tests.support.commands import Barrier
+from tests.support.judge import check_reader, check_whole, text_of
+from tests.support.server import Server, Site
 
 
 @contextmanager
@@ -37,6 +37,7 @@ def commanding(server: Server, site: Site) -> Iterator[tuple[str, Barrier, Reade
     with server.read(conversation) as reader:
         server.send(conversation, "begin")
         barrier.wait_reached()
+        reader.wait_type("item/started", item_type="commandExecution")
         yield conversation, barrier, reader
     log = server.events(conversation)
     check_whole(log)

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from tests.support.server import Server
-from tests.support.shared import server_at
 
 from codex_http_server.api import schemas
 from codex_http_server.api.app import document
 from codex_http_server.api.problems import STATUS
 from codex_http_server.events import OURS
 from codex_http_server.testing.answers import Command, Gate, Patch, Reasoning, Text
+from tests.support.server import Server
+from tests.support.shared import server_at
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = document()
@@ -115,7 +115,8 @@ GETS: dict[str, type[BaseModel]] = {
 def test_every_get_route_of_the_document_is_held_against_its_model() -> None:
     gets = {path for path, operations in DOCUMENT["paths"].items() if "get" in operations}
     covered = {p.split("?")[0].replace("{id}", "{conversation_id}") for p in GETS}
-    assert gets == covered
+    elsewhere = {path for path in gets if path.endswith("/output")}  # test_turns.py
+    assert gets == covered | elsewhere
 
 
 @pytest.mark.parametrize("path", GETS)

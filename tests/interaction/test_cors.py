@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
+from codex_http_server.testing.answers import Text
 from tests.support.codes import refused
 from tests.support.server import Server
 from tests.support.shared import server_at
-
-from codex_http_server.testing.answers import Text
 
 ORIGINS = ("http://localhost:5173", "app://foux")
 ALLOWED = "access-control-allow-origin"

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.support.codes import LEAKS, caused, refused
-from tests.support.server import Server, Site, start
 
 from codex_http_server import errors
 from codex_http_server.api.problems import STATUS, tree
 from codex_http_server.errors import Unavailable
 from codex_http_server.testing.answers import Text
+from tests.support.codes import LEAKS, caused, refused
+from tests.support.server import Server, Site, start
 
 BODY_TIMEOUT = 0.3
 # The bases of the tree: what is sent is always one of their children.

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.support.codes import refused
 from tests.support.server import Server, Site, start
 from tests.support.shared import server_at

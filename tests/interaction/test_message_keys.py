@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.support.server import Server, Site, start
-
 from codex_http_server.testing.answers import Gate, Text
 from codex_http_server.testing.reader import Reader
+from tests.support.server import Server, Site, start
 
 KEY = {"Idempotency-Key": "one-and-only"}
 

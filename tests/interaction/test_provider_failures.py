@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.judge import check_reader, check_whole, text_of
-from tests.support.server import Server, Site
 
 from codex_http_server.testing.answers import Drop, Fail, Failed, Gate, Silence, Step, Text
 from codex_http_server.testing.reader import Event
+from tests.support.judge import check_reader, check_whole, text_of
+from tests.support.server import Server, Site
 
 
 def fail(server: Server, site: Site, *steps: Step) -> tuple[str, list[Event]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from codex_http_server.api.schemas import Output
+from codex_http_server.testing.answers import Command, Gate, Patch, Reasoning, Text
+from codex_http_server.testing.reader import Reader
+from tests.support.codes import refused
 from tests.support.commands import Barrier
 from tests.support.judge import check_reader, check_whole, text_of
 from tests.support.server import Server, Site
-
-from codex_http_server.testing.answers import Command, Gate, Patch, Reasoning, Text
-from codex_http_server.testing.reader import Reader
 
 
 def test_a_turn_runs_a_command_and_changes_a_file(server: Server, site: Site) -> None:
@@ -26,7 +27,8 @@ def test_a_turn_runs_a_command_and_changes_a_file(server: Server, site: Site) ->
     check_whole(events)
     kinds = [e["item_type"] for e in events if e["type"] == "item/completed"]
     assert kinds == ["userMessage", "reasoning", "commandExecution", "fileChange", "agentMessage"]
-    command = next(e for e in events if e.get("status") == "completed")
+    ended = [e for e in events if e["type"] == "item/completed"]
+    command = next(e for e in ended if e["item_type"] == "commandExecution")
     assert command["data"]["item"]["exitCode"] == 0
     assert command["data"]["item"]["aggregatedOutput"] == "one\n"
 
@@ -40,7 +42,7 @@ def test_turn_started_states_the_full_policy(server: Server, site: Site) -> None
     assert started["policy"]["sandbox"] == "read-only"
     assert started["policy"]["reasoning_effort"] == "low"
     request = site.provider.requests[-1]
-    assert request.body["reasoning"]["effort"] == "low"
+    assert "'effort': 'low'" in str(request.body["reasoning"])
 
 
 def test_an_override_ends_with_its_turn(server: Server, site: Site) -> None:
@@ -203,9 +205,8 @@ def test_all_output_of_a_command_can_be_read_while_it_runs_and_afterwards(
         barrier.open()
         reader.wait_type("turn/completed")
     page = server.get(f"{path}/output?limit=100")
-    assert page["ended"]
+    assert Output.model_validate(page, strict=True).ended
     assert len(page["text"]) == 100
     last = server.get(f"{path}/output?offset={page['size'] - 7}")
     assert last["text"] == "200000\n"
-    missing = server.client.get(f"{path}x/output")
-    assert (missing.status_code, missing.json()["code"]) == (404, "item_not_found")
+    refused(server.client.get(f"{path}x/output"), 404, "item_not_found")

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.cli import SCRIPT, refuses, run_cli
-from tests.support.server import Server, Site, left_behind, start
-from tests.support.shared import server_at, site_at
 
 from codex_http_server import __version__
 from codex_http_server.settings import SETTINGS
 from codex_http_server.testing.answers import Gate, Text
+from tests.support.cli import SCRIPT, refuses, run_cli
+from tests.support.server import Server, Site, left_behind, start
+from tests.support.shared import server_at, site_at
 
 BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 

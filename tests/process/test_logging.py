@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from tests.support.codes import refused
-from tests.support.server import Server, Site, start
 
 from codex_http_server.testing.answers import Command, Text
+from tests.support.codes import refused
+from tests.support.server import Server, Site, start
 
 Line = dict[str, Any]
 

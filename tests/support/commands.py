@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -30,9 +31,14 @@ class Barrier:
         self._open.touch()
 
 
-def wait_for_file(path: Path, timeout: float = 20) -> None:
-    """Wait until a file is there. The file system tells nobody, so this looks."""
+def until(test: Callable[[], bool], what: str, timeout: float = 20) -> None:
+    """Ask again and again until `test` says yes: for what tells nobody when it changes."""
     end = time.monotonic() + timeout
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not appear in {timeout:g} s"
-        time.sleep(0.01)  # noqa: TID251 # see above
+    while not test():
+        assert time.monotonic() < end, f"{what}: not in {timeout:g} s"
+        time.sleep(0.02)  # noqa: TID251 # see above
+
+
+def wait_for_file(path: Path, timeout: float = 20) -> None:
+    """Wait until a file is there."""
+    until(path.exists, f"{path} appears", timeout)

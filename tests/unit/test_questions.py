@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.schema import core_schemas, fits
 
 from codex_http_server.engine import questions
+from tests.support.schema import core_schemas, fits
 
 # Each by its name in the core's schema. A request of the core that is in none of the lists
 # fails the first test: it needs a kind and a decline.

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support import drafts
-from tests.support.drafts import NOW
 
 from codex_http_server import events
 from codex_http_server.events import Draft
 from codex_http_server.state import DECISIONS, ENDED_KEPT, TEXT_MAX, Action, Open, Phase, WhileBusy
+from tests.support import drafts
+from tests.support.drafts import NOW
 
 ENDS = (events.ITEM_COMPLETED, events.ITEM_DISCARDED)
 

@@ -6,7 +6,7 @@ is mostly nulls (measured), so it is merged here, and repeated only when somethi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -42,13 +42,25 @@ class Accounts:
     def _merge(self, draft: Draft) -> Draft | None:
         fresh: dict[str, Any] = msgspec.json.decode(draft.data).get("rateLimits") or {}
         known = self._limits.get(str(fresh.get("limitId")), {})
-        merged = known | {name: value for name, value in fresh.items() if value is not None}
+        merged = _merged(known, fresh)
         if merged == known or set(merged) <= {"limitId"}:
             return None
         self._limits[str(fresh.get("limitId"))] = merged
         draft.data = raw({"rateLimits": merged})
         draft.synthetic = "merged"
         return draft
+
+
+def _merged(known: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
+    """`fresh` over `known`, window by window; a null says nothing."""
+    merged = dict(known)
+    for name, value in fresh.items():
+        old = merged.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            merged[name] = _merged(cast(dict[str, Any], old), cast(dict[str, Any], value))
+        elif value is not None:
+            merged[name] = value
+    return merged
 
 
 def _view(account: Account) -> dict[str, Any]:

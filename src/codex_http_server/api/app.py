@@ -39,9 +39,11 @@ def routes(version: str) -> FastAPI:
     )
     for router in ROUTERS:
         app.include_router(router)
+    app.state.routes = [route for router in ROUTERS for route in router.routes]
     app.add_exception_handler(ServerError, problems.on_server_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(HTTPException, problems.on_http)
+    app.add_exception_handler(Exception, problems.on_unexpected)
     app.openapi = lambda: describe(app)
     return app
 

@@ -53,6 +53,7 @@ class _Observed:
     def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         self._app, self._scope, self._receive, self._send = app, scope, receive, send
         self._status = 0
+        self._whole = False
         self._received = 0
         self._sent = 0
 
@@ -61,6 +62,8 @@ class _Observed:
         try:
             await self._app(self._scope, self._take, self._give)
         except Exception as error:
+            if self._whole:
+                return  # answered and logged; Starlette raises it again for its server
             answer = await on_unexpected(Request(self._scope), error)
             if self._status:
                 raise  # the answer has begun: all that is left is to cut it off
@@ -79,6 +82,7 @@ class _Observed:
             MutableHeaders(scope=message)[HEADER] = self._scope["request_id"]
         else:
             self._sent += len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
         await self._send(message)
 
     def _line(self, seconds: float) -> None:
@@ -126,7 +130,9 @@ class BodyCheck:
                 body = await self._read(scope, receive)
         except TimeoutError:
             late = errors.BodyTimeout(f"The body was not complete after {BODY_SECONDS:g} s.")
-            await problem(late, scope["request_id"])(scope, receive, send)
+            answer = problem(late, scope["request_id"])
+            answer.headers["Connection"] = "close"  # the rest of the body may still come
+            await answer(scope, receive, send)
             return
         except ServerError as error:
             await problem(error, scope["request_id"])(scope, receive, send)

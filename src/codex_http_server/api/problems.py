@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from codex_http_server import errors
 from codex_http_server.errors import ServerError, StartError, Unavailable
@@ -103,7 +104,7 @@ async def on_invalid(request: Request, error: Exception) -> Response:
 
 
 def _field(loc: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in loc if part not in ("body", "query", "path")) or "body"
+    return ".".join(str(part) for part in loc[1:]) or str(loc[0])
 
 
 def _message(found: dict[str, Any]) -> str:
@@ -120,8 +121,17 @@ async def on_http(request: Request, error: Exception) -> Response:
     }
     found = known.get(error.status_code, errors.BadRequest(str(error.detail)))
     answer = problem(found, request_id(request))
-    answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(_methods(request))
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """What may be done at this path; the framework names the first route's methods only."""
+    path = request.url.path
+    routes: list[Route] = request.app.state.routes
+    fit = [route.methods or set[str]() for route in routes if route.path_regex.fullmatch(path)]
+    return sorted({method for methods in fit for method in methods})
 
 
 async def on_unexpected(request: Request, error: Exception) -> Response:

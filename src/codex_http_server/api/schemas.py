@@ -5,6 +5,7 @@ and a test holds real answers against them.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -21,6 +22,18 @@ class Body(BaseModel):
     """A request body: an unknown field is an error, never silently dropped."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_written(cls, given: Any) -> Any:
+        """JSON that Python takes and nothing else does: lone surrogates, NaN, Infinity."""
+        try:
+            json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds half of a surrogate pair, which is not text") from None
+        except ValueError:
+            raise ValueError("holds NaN or Infinity, which are not JSON") from None
+        return given
 
 
 # --- requests -------------------------------------------------------------------------------
@@ -169,12 +182,15 @@ def check_directory(path: str) -> str:
     Raises `InvalidDirectory`.
     """
     problem = None
-    if "\0" in path or not Path(path).is_absolute():
-        problem = "must be an absolute path"
-    elif not Path(path).exists():
-        problem = "does not exist"
-    elif not Path(path).is_dir():
-        problem = "is not a directory"
+    try:
+        if "\0" in path or not Path(path).is_absolute():
+            problem = "must be an absolute path"
+        elif not Path(path).exists():
+            problem = "does not exist"
+        elif not Path(path).is_dir():
+            problem = "is not a directory"
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        problem = f"can't be used: {error.strerror}"
     if problem is not None:
         raise InvalidDirectory(
             f"working_directory {path[:300]!r} {problem}.",

@@ -57,6 +57,6 @@ def cursor_number(text: str) -> int:
 def cursor_position(text: str) -> tuple[str, int]:
     """A cursor of the whole log: the log's tag and the number. Raises `BadCursor`."""
     tag, dash, number = text.rpartition("-")
-    if not dash or not (number.isascii() and number.isdigit()) or len(number) > 18:
+    if not tag or not dash or not (number.isascii() and number.isdigit()) or len(number) > 18:
         raise BadCursor(f"{text[:80]!r} is not a position of this server.")
     return tag, int(number)

@@ -44,9 +44,8 @@ class Gate:
         if origin is not None and not self._origin_fits(origin, host):
             return OriginNotAllowed(
                 f"Pages of {origin[:200]} may not call this server.",
-                hint="Give the page an origin of its own (http://… or app://…)."
-                if origin == "null"
-                else "Add the origin with --allow-origin.",
+                hint="Name the origin with --allow-origin; a page without one (a file, a sandboxed"
+                " frame) must first get one, http://… or app://…",
             )
         if any(name in headers for name in FORWARDED):
             return ForwardedNotAllowed(

@@ -99,7 +99,8 @@ class Conversation:
         """End background commands whose turn ended before `before_ms`."""
         ends = self.open.expired(before_ms, now_ms())
         if ends:
-            self.host.spawn(self._end_commands([end.item_id or "" for end in ends]))
+            expired = {end.item_id for end in ends}
+            self.host.spawn(self._end_commands(expired.__contains__))
             self.append(ends)
 
     def append(self, drafts: Sequence[Draft], records: Sequence[Record] = ()) -> None:
@@ -133,10 +134,7 @@ class Conversation:
                 self.record.updated_ms = draft.at_ms
                 if draft.turn_id in self._stopping:
                     self._stopping.discard(draft.turn_id)
-                    left = [
-                        i.item_id for i in self.open.items.values() if i.turn_id == draft.turn_id
-                    ]
-                    self.host.spawn(self._end_commands(left))
+                    self.host.spawn(self._end_commands(self._of_turn(draft.turn_id or "")))
             case events.THREAD_CLOSED:  # unloaded by the core: the next turn loads it again
                 self._loaded = False
             case events.THREAD_NAME:
@@ -222,12 +220,17 @@ class Conversation:
         await self.engine.interrupt_turn(self.record.thread_id, turn.turn_id)
         return turn.turn_id
 
-    async def _end_commands(self, item_ids: list[str]) -> None:
+    def _of_turn(self, turn_id: str) -> Callable[[str], bool]:
+        """Which commands an interrupted turn leaves: all but those of other turns. One that was
+        just being started has no item yet, and runs all the same (measured)."""
+        others = {item.item_id for item in self.open.items.values() if item.turn_id != turn_id}
+        return lambda item_id: item_id not in others
+
+    async def _end_commands(self, wanted: Callable[[str], bool]) -> None:
         """The core leaves the commands of an interrupted turn running (measured): end them."""
         try:
-            if item_ids:
-                ended = await self.engine.end_commands(self.record.thread_id, item_ids)
-                log.info("ended commands", count=ended)
+            ended = await self.engine.end_commands(self.record.thread_id, wanted)
+            log.debug("ended commands", count=ended)
         except ServerError as error:
             log.warning("commands go on that should have ended", reason=error.detail)
 

@@ -22,6 +22,11 @@ OVERHEAD: Final = 400  # bytes that an event costs beside its data, roughly
 NOTICES: Final = 16  # notices kept for readers that have not woken yet
 
 
+def _cost(event: Event) -> int:
+    """Bytes in memory: its data, the same again once it is rendered, and the rest."""
+    return 2 * len(event.data) + OVERHEAD
+
+
 class Tail:
     """The newest committed events of one stream, in order, bounded by `limit` bytes."""
 
@@ -37,7 +42,7 @@ class Tail:
         """Take newly committed events and wake the readers."""
         for event in events:
             self._events.append(event)
-            self._size += len(event.data) + OVERHEAD
+            self._size += _cost(event)
         if self._size > self._limit:
             self._trim()
         self.wake()
@@ -47,7 +52,7 @@ class Tail:
         size = 0
         while keep and size < self._limit // 2:
             keep -= 1
-            size += len(self._events[keep].data) + OVERHEAD
+            size += _cost(self._events[keep])
         if keep:
             self._floor = self._key(self._events[keep - 1])
             del self._events[:keep]

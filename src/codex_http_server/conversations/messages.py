@@ -108,20 +108,18 @@ class Messages:
             return "ended"
         return "steered" if record.state == "steered" else "started"
 
-    async def find(self, submit_id: str) -> SubmitRecord | None:
-        """A message of this conversation by its id, as it stands now."""
+    async def wait(self, record: SubmitRecord, states: Sequence[Status]) -> SubmitRecord:
+        """Wait until the message's status is one of `states`. The caller bounds the wait."""
+        while self.status(record) not in states:
+            await self._conversation.changed()
+        return record
+
+    def _known(self, submit_id: str) -> SubmitRecord | None:
+        """A message on its way: the one object that changes with it."""
         for record in (self._starting, self._expected, *self._outbox, *self._live.values()):
             if record is not None and record.id == submit_id:
                 return record
-        return await self._log.submit(submit_id)
-
-    async def wait(self, submit_id: str, states: Sequence[Status]) -> SubmitRecord | None:
-        """Wait until the message's status is one of `states`. The caller bounds the wait."""
-        while True:
-            record = await self.find(submit_id)
-            if record is None or self.status(record) in states:
-                return record
-            await self._conversation.changed()
+        return None
 
     # --- the door ---------------------------------------------------------------------------
 
@@ -155,7 +153,9 @@ class Messages:
             return None
         if found.body_hash != wanted.body_hash:
             raise KeyReused("This Idempotency-Key came with another body before.")
-        return await self.find(found.id) or found
+        if found.state == "removed" and found.error is not None:
+            raise CoreRefused(found.error)
+        return self._known(found.id) or found
 
     def _decide(self, wanted: Submission) -> Action:
         action = DECISIONS[(self.phase, wanted.while_busy)]
@@ -263,7 +263,7 @@ class Messages:
         try:
             await self._log.durable()
         except ServerError:
-            record.state = "removed"  # it was refused, so it must not run when the disk is back
+            _refuse(record)
             self._log.append(self._conversation.id, (), (record,))
             raise
 
@@ -328,7 +328,7 @@ class Messages:
             await self._log.durable()
         except ServerError:
             self._outbox.take(record.id)
-            record.state = "removed"
+            _refuse(record)
             self._changed_queue("removed", record)
             raise
         self._kick()
@@ -510,3 +510,9 @@ class Messages:
         else:
             record.state = "queued"
             self._changed_queue("restored", record)
+
+
+def _refuse(record: SubmitRecord) -> None:
+    """The caller is told that it was not taken: it must not run when the disk is back, and its
+    key may be used again."""
+    record.state, record.key = "removed", None

@@ -5,7 +5,7 @@ Only words of this product: thread, turn, message, policy. `codex.py` is the imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -136,9 +136,9 @@ class Engine(Protocol):
         """Ask the turn to end; its end comes as an event. No error if it has ended already."""
         ...
 
-    async def end_commands(self, thread_id: str, item_ids: Collection[str]) -> int:
-        """End these commands, which the core leaves running; how many were. Their ends come
-        as events."""
+    async def end_commands(self, thread_id: str, wanted: Callable[[str], bool]) -> int:
+        """End running commands of the thread, those whose item id is `wanted`; how many. Their
+        ends come as events."""
         ...
 
     async def find_message(self, thread_id: str, submit_id: str) -> str | None:

@@ -6,7 +6,7 @@ real core; where a line looks odd, its comment says which trap it avoids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -207,11 +207,11 @@ class CodexEngine:
         except CoreError as error:
             log.info("nothing to interrupt", turn_id=turn_id, reason=error.message)
 
-    async def end_commands(self, thread_id: str, item_ids: Collection[str]) -> int:
+    async def end_commands(self, thread_id: str, wanted: Callable[[str], bool]) -> int:
         where = {"threadId": thread_id}
         answer = await self._call("thread/backgroundTerminals/list", where)
         running = msgspec.json.decode(answer, type=_Page).data
-        ended = [each["processId"] for each in running if each["itemId"] in item_ids]
+        ended = [each["processId"] for each in running if wanted(each["itemId"])]
         for process_id in ended:
             params = where | {"processId": process_id}
             await self._call("thread/backgroundTerminals/terminate", params)

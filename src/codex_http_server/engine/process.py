@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -180,10 +181,21 @@ def _left_behind(written: dict[str, Any]) -> psutil.Process | None:
 def _end(process: psutil.Process) -> None:
     for number, patience in ((signal.SIGTERM, STOP_TERM), (KILL, STOP_KILL)):
         _signal_group(process.pid, number)
-        with contextlib.suppress(psutil.Error):
-            process.wait(patience)
+        if _ended(process, patience):
             break
     _signal_group(process.pid, KILL)
+
+
+def _ended(process: psutil.Process, patience: float) -> bool:
+    """Whether it ends in time. A corpse that nobody has buried yet has ended too."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        with contextlib.suppress(psutil.Error):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)  # not our child: nothing tells us
+                continue
+        return True
+    return False
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

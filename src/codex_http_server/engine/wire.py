@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from codex_http_server.events import TEXT_DELTAS, Draft
+from codex_http_server.events import ITEM_COMPLETED, TEXT_DELTAS, Draft
 
 RequestId = int | str
 
@@ -56,6 +56,12 @@ class _Params(msgspec.Struct):
     willRetry: bool = False
 
 
+class _Place(msgspec.Struct):
+    threadId: str | None = None
+    turnId: str | None = None
+
+
+_place: Final = msgspec.json.Decoder(_Place)
 _incoming: Final = msgspec.json.Decoder(Incoming)
 _delta: Final = msgspec.json.Decoder(_Delta)
 _params: Final = msgspec.json.Decoder(_Params)
@@ -114,7 +120,7 @@ def _general(method: str, params: msgspec.Raw, at_ms: int) -> Notice:
     try:
         p = _params.decode(params)
     except msgspec.MsgspecError:
-        return Notice(Draft(method, params, at_ms), None)
+        return _unshaped(method, params, at_ms)
     draft = Draft(
         type=method,
         data=params,
@@ -122,9 +128,18 @@ def _general(method: str, params: msgspec.Raw, at_ms: int) -> Notice:
         turn_id=p.turnId or (p.turn.id if p.turn else None),
         item_id=p.itemId or (p.item.id if p.item else None),
         item_type=p.item.type if p.item else None,
-        status=_status(p),
+        status=_status(p) or ("completed" if method == ITEM_COMPLETED else None),
     )
     return Notice(draft, p.threadId or (p.thread.id if p.thread else None), p.willRetry)
+
+
+def _unshaped(method: str, params: msgspec.Raw, at_ms: int) -> Notice:
+    """A notification in a shape of its own: it still goes to its thread, if it names one."""
+    try:
+        ids = _place.decode(params)
+    except msgspec.MsgspecError:
+        return Notice(Draft(method, params, at_ms), None)
+    return Notice(Draft(method, params, at_ms, turn_id=ids.turnId), ids.threadId)
 
 
 def _status(params: _Params) -> str | None:

@@ -24,7 +24,8 @@ ON CONFLICT(id) DO UPDATE SET thread_id=excluded.thread_id, directory=excluded.d
 
 PUT_SUBMIT: Final = """
 INSERT INTO submit(id, conv, key, state, turn, place, created_ms, body) VALUES (?,?,?,?,?,?,?,?)
-ON CONFLICT(id) DO UPDATE SET state=excluded.state, turn=excluded.turn, place=excluded.place,
+ON CONFLICT(id) DO UPDATE SET key=excluded.key, state=excluded.state, turn=excluded.turn,
+  place=excluded.place,
   body=excluded.body"""
 
 PUT_ANSWER: Final = """

@@ -86,7 +86,8 @@ class SqliteLog(Queries):
         try:
             self._load(connection)
         except BaseException:
-            self.close()
+            self._closed = True  # nothing is ours here, so nothing is given back
+            self._db.close()
             raise
 
     def _load(self, connection: sqlite3.Connection) -> None:

@@ -148,7 +148,7 @@ def test_the_tour_reasons_looks_writes_runs_and_tells() -> None:
 def test_anything_else_gets_an_honest_answer(text: str) -> None:
     assert spoken(text) == HELP
     assert "not a model" in HELP
-    assert "codex-http-server login" in HELP
+    assert "codex login" in HELP
 
 
 @pytest.mark.parametrize("text", ["run ls", "list the files", "show me what you can do", "hm"])

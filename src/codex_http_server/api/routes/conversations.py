@@ -32,6 +32,7 @@ router = APIRouter(tags=["conversations"])
 
 PAGE_DEFAULT, PAGE_MAX = 50, 200
 SNAPSHOT_ITEMS = 100
+SEQ_MAX = 2**62
 OUTPUT_MAX = 1024 * 1024
 
 
@@ -102,7 +103,9 @@ async def change(conversation_id: str, body: PatchConversation, services: Use) -
 async def items(
     conversation_id: str,
     services: Use,
-    before: Annotated[int, Query(ge=1, description="Items that ended before this seq.")] = 2**62,
+    before: Annotated[
+        int, Query(ge=1, le=SEQ_MAX, description="Items that ended before this seq.")
+    ] = SEQ_MAX,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = SNAPSHOT_ITEMS,
 ) -> JSONResponse:
     """Ended items, oldest first: the newest `limit` before seq `before`."""
@@ -121,7 +124,7 @@ async def output(
     turn_id: str,
     item_id: str,
     services: Use,
-    offset: Annotated[int, Query(ge=0, description="First character to read.")] = 0,
+    offset: Annotated[int, Query(ge=0, le=SEQ_MAX, description="First character to read.")] = 0,
     limit: Annotated[int, Query(ge=1, le=OUTPUT_MAX)] = OUTPUT_MAX,
 ) -> JSONResponse:
     """A command's output, while it runs too: go on with `offset=next_offset`."""

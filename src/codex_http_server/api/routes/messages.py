@@ -102,7 +102,7 @@ def _submitted(entry: Open, record: SubmitRecord) -> dict[str, Any]:
 async def _within(entry: Open, record: SubmitRecord, seconds: float) -> SubmitRecord | None:
     try:
         async with asyncio.timeout(seconds):
-            return await entry.messages.wait(record.id, DONE)
+            return await entry.messages.wait(record, DONE)
     except TimeoutError:
         return None
 
@@ -152,7 +152,7 @@ async def _bound(entry: Open, record: SubmitRecord, seconds: float) -> SubmitRec
     """The message once it has a turn or never will; None when the time is up."""
     try:
         async with asyncio.timeout(seconds):
-            return await entry.messages.wait(record.id, ("started", *DONE))
+            return await entry.messages.wait(record, ("started", *DONE))
     except TimeoutError:
         return None
 

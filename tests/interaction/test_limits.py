@@ -1,0 +1,155 @@
+"""States in which a message is not taken: the queue is full, the disk is full, a stop, a turn
+that takes no input. Each says so, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from codex_http_server.conversations.outbox import LIMIT
+from codex_http_server.engine.rpc import Peer
+from codex_http_server.engine.transport import connect_socket
+from codex_http_server.testing.answers import Gate, Text
+from tests.support.codes import refused
+from tests.support.commands import until
+from tests.support.judge import check_whole
+from tests.support.server import PATIENCE, Server, Site, start
+
+
+def test_a_full_queue_is_409_and_goes_on_afterwards(server: Server, site: Site) -> None:
+    conversation, gate = server.conversation(), Gate()
+    site.provider.expect(Text(["one ", gate]))
+    with server.read(conversation) as reader:
+        server.send(conversation, "begin")
+        reader.wait(lambda e: e.get("text") == "one ")
+        for number in range(LIMIT):
+            server.send(conversation, f"m{number}")
+        path = f"/conversations/{conversation}/messages"
+        refused(server.client.post(path, json={"message": "too many"}), 409, "queue_full")
+        server.post(f"/conversations/{conversation}/interrupt", {"clear_queue": True}, 202)
+        reader.wait_type("turn/completed", status="interrupted")
+    site.provider.expect(Text("fine"))
+    assert server.run(conversation)["reply"] == "fine"
+
+
+def test_a_server_that_stops_takes_no_message(site: Site) -> None:
+    site.provider.expect(Text(["one ", Gate()]))
+    with start(site) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        with server.read(conversation) as reader:
+            server.send(conversation, "begin")
+            reader.wait(lambda e: e.get("text") == "one ")
+            core = server.core()
+            core.suspend()  # so that the stop takes its time
+            server.process.send_signal(signal.SIGTERM)
+            path = f"/conversations/{conversation}/messages"
+            answers: list[httpx.Response] = []
+
+            def is_stopping() -> bool:
+                answers.append(server.client.post(path, json={"message": "late"}))
+                return answers[-1].status_code == 503
+
+            until(is_stopping, "the server refuses messages", 2)
+            refused(answers[-1], 503, "stopping")
+            assert server.process.wait(8) == 0
+            reader.wait_end()
+    with start(site) as server:
+        log = server.events(conversation)
+        check_whole(log)
+        assert "late" not in json.dumps(server.get(f"/conversations/{conversation}/queue"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let us mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_507_and_all_goes_on_when_there_is_room(
+    site: Site, small_disk: Path
+) -> None:
+    with start(site, "--data-dir", str(small_disk)) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        site.provider.script = lambda _: [Text("fine")]
+        assert server.run(conversation)["reply"] == "fine"
+        path = f"/conversations/{conversation}/messages"
+        ballast = small_disk / "ballast"
+        with ballast.open("wb", buffering=0) as file:
+            _fill(file.fileno())
+        answers: list[httpx.Response] = []
+
+        def is_full() -> bool:  # the log may still have room in pages that it holds already
+            answers.append(server.client.post(path, json={"message": "x" * 20_000}))
+            return answers[-1].status_code == 507
+
+        until(is_full, "the log is full")
+        refused(answers[-1], 507, "storage_full")
+        ready = server.client.get("/ready")
+        assert ready.status_code == 503
+        assert "event log" in str(ready.json()["reasons"])
+        ballast.unlink()
+        until(lambda: server.client.get("/ready").status_code == 200, "the log is well again")
+        assert server.run(conversation, "and now?")["reply"] == "fine"
+        check_whole(server.events(conversation))
+
+
+def _fill(descriptor: int) -> None:
+    for size in (65536, 4096, 512, 1):
+        try:
+            while os.write(descriptor, b"\0" * size):
+                pass
+        except OSError:
+            continue
+
+
+def test_a_turn_that_takes_no_input_says_so(server: Server, site: Site) -> None:
+    conversation = server.conversation()
+    site.provider.expect(Text("something to sum up"))
+    server.run(conversation)
+    gate = Gate()
+    site.provider.expect(Text(["sum ", gate]))
+    thread = server.get(f"/conversations/{conversation}")["thread_id"]
+    asyncio.run(_compact(site, thread))  # as another client of the same core would
+    with server.read(conversation) as reader:
+        gate.wait_reached()
+        reader.wait(lambda e: e["type"] == "turn/started" and e["seq"] > 15)
+        path = f"/conversations/{conversation}/messages"
+        body = {"message": "wait", "while_busy": "steer"}
+        refused(server.client.post(path, json=body), 409, "turn_not_steerable")
+        gate.open()
+        reader.wait(lambda e: len([x for x in reader.events if x["type"] == "turn/completed"]) == 2)
+    check_whole(server.events(conversation))
+
+
+async def _compact(site: Site, thread_id: str) -> None:
+    (record,) = (site.root / "state").rglob("core.json")
+    peer = Peer(lambda *_: None, lambda *_: None)
+    transport = await connect_socket(
+        json.loads(record.read_text())["socket"], peer.receive, peer.lost
+    )
+    peer.attach(transport)
+    client = {"name": "another", "title": None, "version": "1"}
+    capabilities = {"experimentalApi": True}
+    await peer.request(
+        "initialize", {"clientInfo": client, "capabilities": capabilities}, deadline=PATIENCE
+    )
+    peer.notify("initialized")
+    await peer.request("thread/compact/start", {"threadId": thread_id}, deadline=PATIENCE)
+    transport.close()
