@@ -67,6 +67,19 @@ def test_a_steer_in_mid_command_reaches_the_running_turn(server: Server, site: S
     assert "and this" in str(site.provider.requests[-1].input)
 
 
+def test_a_steer_that_the_turn_never_read_gets_a_turn_of_its_own(
+    server: Server, site: Site
+) -> None:
+    with commanding(server, site) as (conversation, _, reader):
+        server.send(conversation, "please read this", while_busy="steer")
+        site.provider.expect(Text("read it"))
+        server.post(f"/conversations/{conversation}/interrupt", None, 202)
+        reader.wait_type("turn/completed", status="interrupted")
+        reader.wait_type("turn/completed", status="completed")
+        reader.wait_type("item/completed", item_type="commandExecution")
+    assert site.provider.requests[-1].user_text == "please read this"
+
+
 def test_a_queued_message_runs_after_the_turn(server: Server, site: Site) -> None:
     with answering(server, site) as (conversation, gate, reader):
         answer = server.send(conversation, "next")

@@ -148,6 +148,7 @@ class Messages:
     async def _prior(self, wanted: Submission) -> SubmitRecord | None:
         if wanted.key is None:
             return None
+        await self._log.durable()  # what is read below must be as new as what is in memory
         found = await self._log.submit_by_key(self._conversation.id, wanted.key)
         if found is None:
             return None
