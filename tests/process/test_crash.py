@@ -7,7 +7,7 @@ import pytest
 from codex_http_server.testing.answers import Command, Gate, Text
 from tests.support.commands import Barrier
 from tests.support.judge import check_reader, check_whole, text_of
-from tests.support.server import Server, Site, left_behind, start
+from tests.support.server import Server, Site, gone, left_behind, start
 
 
 def test_kill_9_of_the_core_in_mid_answer_ends_turn_and_item_once(
@@ -104,10 +104,10 @@ def test_kill_9_of_the_server_in_mid_turn_is_ended_at_the_next_start(site: Site)
             core = server.core()
             server.kill()
             reader.wait_end()
-        assert core.is_running()
+        assert not gone(core)
     site.provider.expect(Text("the queued answer"))
     with start(site) as server:
-        assert not core.is_running()
+        assert gone(core)
         with server.read(conversation, last_event_id=str(reader.seqs[-1])) as rest:
             rest.wait_type("turn/completed", synthetic="server_restarted")
             rest.wait_type("turn/completed", status="completed")

@@ -209,6 +209,14 @@ def _drain(process: subprocess.Popen[str], lines: list[str]) -> None:
         lines.extend(process.stderr)
 
 
+def gone(process: psutil.Process) -> bool:
+    """Whether a process has ended. Where pid 1 is slow to bury the dead, its corpse counts."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def left_behind(site: Site) -> list[str]:
     """Processes that still have to do with this site."""
     found: list[str] = []

@@ -196,7 +196,7 @@ class Manager:
 
     async def _take_in(self, record: ConversationRecord) -> Open:
         entry = self._hold(record)
-        entry.messages.restore(await self._log.waiting(record.id))
+        entry.messages.queue.restore(await self._log.waiting(record.id))
         self._open[record.id] = entry
         return entry
 

@@ -1,6 +1,7 @@
 """Messages on their way into turns: started, steered, queued, or in doubt.
 
-Owns the outbox and the order in which messages reach the core; one at a time, under one lock.
+Owns the order in which messages reach the core, one at a time, under one lock; `queue.py` owns
+those that wait.
 A message is on disk before the core is called, so from then on it is never lost: where the
 core was cut off in between, its history is searched for the message before it is sent again.
 """
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
@@ -18,7 +18,9 @@ from codex_http_server import events
 from codex_http_server.clock import new_id, now_ms
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.conversation import PREVIEW, SETTLE, Conversation
-from codex_http_server.conversations.outbox import Outbox
+from codex_http_server.conversations.queue import Queue, refuse
+from codex_http_server.conversations.submission import Submission, preview
+from codex_http_server.conversations.underway import Underway
 from codex_http_server.engine.base import Policy
 from codex_http_server.errors import (
     ConversationBusy,
@@ -34,31 +36,13 @@ from codex_http_server.errors import (
 )
 from codex_http_server.events import Draft, raw
 from codex_http_server.logs import get_logger
-from codex_http_server.records import WAITING, Stated, SubmitRecord
-from codex_http_server.state import DECISIONS, Action, Phase, WhileBusy
+from codex_http_server.records import WAITING, SubmitRecord
+from codex_http_server.state import DECISIONS, Action, Phase
 
 log = get_logger(__name__)
 
 Status = Literal["started", "steered", "queued", "removed", "ended"]
 DONE: Final = ("ended", "removed")
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A message as it was asked for."""
-
-    message: list[dict[str, Any]]
-    body_hash: str
-    while_busy: WhileBusy = "queue"
-    overrides: Stated = field(default_factory=Stated)
-    output_schema: Any = None
-    key: str | None = None
-    own_turn: bool = False  # the caller waits for the turn, or streams it
-
-    @property
-    def text(self) -> str:
-        """The text parts, for a preview."""
-        return "\n".join(str(p["text"]) for p in self.message if p.get("type") == "text")
 
 
 class Messages:
@@ -69,11 +53,9 @@ class Messages:
         self._log = conversation.log
         self._engine = conversation.engine
         self._lock = asyncio.Lock()
-        self._outbox = Outbox()
+        self.queue = Queue(conversation)
         self._starting: SubmitRecord | None = None
-        self._expected: SubmitRecord | None = None  # the core said yes, turn/started is to come
-        self._live: dict[str, SubmitRecord] = {}  # sent, its turn not ended
-        self._taken_in: set[str] = set()  # of the live ones, those that a turn shows
+        self._underway = Underway()
         self._kicked = False
         conversation.on_appended = self._on_appended
 
@@ -82,20 +64,11 @@ class Messages:
     @property
     def phase(self) -> Phase:
         """Derived from what is open and what was asked of the core."""
-        if self._starting is not None or self._expected is not None:
+        if self._starting is not None or self._underway.expected is not None:
             return Phase.STARTING
         if self._conversation.open.current is None:
             return Phase.IDLE
         return Phase.STOPPING if self._conversation.stopping else Phase.RUNNING
-
-    def queue(self) -> list[dict[str, Any]]:
-        """The waiting messages, as the API shows them."""
-        return self._outbox.view()
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a message waits."""
-        return len(self._outbox) > 0
 
     def status(self, record: SubmitRecord) -> Status:
         """What has become of a message by now."""
@@ -103,8 +76,7 @@ class Messages:
             return "removed"
         if record.state in WAITING:
             return "queued"
-        expected = self._expected is not None and self._expected.id == record.id
-        if record.id not in self._live and not expected:
+        if record not in self._underway:
             return "ended"
         return "steered" if record.state == "steered" else "started"
 
@@ -116,7 +88,7 @@ class Messages:
 
     def _known(self, submit_id: str) -> SubmitRecord | None:
         """A message on its way: the one object that changes with it."""
-        for record in (self._starting, self._expected, *self._outbox, *self._live.values()):
+        for record in (self._starting, *self._underway, *self.queue):
             if record is not None and record.id == submit_id:
                 return record
         return None
@@ -165,15 +137,14 @@ class Messages:
                 "A turn is running in this conversation.",
                 hint="Wait for turn/completed, interrupt it, or use while_busy: queue.",
             )
-        bound = wanted.own_turn or wanted.overrides != Stated() or wanted.output_schema is not None
-        if action == "steer" and bound:
+        if action == "steer" and wanted.needs_own_turn:
             raise OverrideNeedsNewTurn(
                 "A steered message joins the running turn: it can't have overrides, an output"
                 " schema, wait or a streaming answer.",
                 hint="Leave those away, or use while_busy: queue.",
             )
         # The outbox keeps its order: a new message does not overtake those that wait.
-        return "queue" if action == "start" and len(self._outbox) else action
+        return "queue" if action == "start" and len(self.queue) else action
 
     def _record(self, wanted: Submission) -> SubmitRecord:
         return SubmitRecord(
@@ -196,7 +167,8 @@ class Messages:
             case "steer":
                 await self._steer(record)
             case _:
-                await self._enqueue(record, first=action == "interrupt")
+                await self.queue.add(record, first=action == "interrupt")
+                self.kick()
         if action == "interrupt":
             self._conversation.host.spawn(self._interrupt_for_next())
 
@@ -216,10 +188,10 @@ class Messages:
         except StorageFull:
             raise
         except Unavailable:
-            self._doubt(record)
+            self.queue.hold(record)
         finally:
             self._starting = None
-            self._kick()
+            self.kick()
 
     async def _start_turn(self, record: SubmitRecord) -> None:
         conversation = self._conversation
@@ -245,9 +217,9 @@ class Messages:
         self._starting = None
         self._conversation.turn_policies[turn_id] = raw(views.policy_fields(effective))
         if turn_id in self._conversation.open.turns:  # another client's turn took it in
-            self._live[record.id] = record
+            self._underway.join(record)
         else:
-            self._expected = record
+            self._underway.expect(record)
         self._log.append(self._conversation.id, (), (record,))
         self._conversation.wake()
 
@@ -255,8 +227,7 @@ class Messages:
         """The first message is what lists show of a conversation without a title."""
         conversation = self._conversation.record
         if not conversation.preview:
-            texts = [str(p["text"]) for p in record.message if p.get("type") == "text"]
-            conversation.preview = "\n".join(texts)[:PREVIEW]
+            conversation.preview = preview(record.message, PREVIEW)
             self._conversation.tell()
 
     async def _store(self, record: SubmitRecord) -> None:
@@ -264,7 +235,7 @@ class Messages:
         try:
             await self._log.durable()
         except ServerError:
-            _refuse(record)
+            refuse(record)
             self._log.append(self._conversation.id, (), (record,))
             raise
 
@@ -272,13 +243,6 @@ class Messages:
         record.state, record.error = "removed", error.detail
         self._log.append(self._conversation.id, (), (record,))
         self._conversation.wake()
-
-    def _doubt(self, record: SubmitRecord) -> None:
-        """The core was cut off: keep the message first in line, to be looked for."""
-        state = record.state
-        self._outbox.add(record, first=True)
-        record.state = state  # starting or steering: the core may have it
-        self._changed_queue("restored", record)
 
     # --- steering ---------------------------------------------------------------------------
 
@@ -299,7 +263,7 @@ class Messages:
             await self._give_up(record, error)
             raise
         except Unavailable:
-            self._doubt(record)
+            self.queue.hold(record)
             return
         if not taken:
             await self._too_late(record)
@@ -308,7 +272,7 @@ class Messages:
         record.state = "steered"
         self._conversation.open.steered(turn_id)
         if turn_id in self._conversation.open.turns:
-            self._live[record.id] = record
+            self._underway.join(record)
         self._log.append(self._conversation.id, (), (record,))
         self._conversation.wake()
 
@@ -318,60 +282,10 @@ class Messages:
         if self.phase is Phase.IDLE:
             await self._start(record)
         else:
-            await self._enqueue(record, first=True)
+            await self.queue.add(record, first=True)
+            self.kick()
 
-    # --- the queue --------------------------------------------------------------------------
-
-    async def _enqueue(self, record: SubmitRecord, *, first: bool) -> None:
-        self._outbox.add(record, first=first)
-        self._changed_queue("added", record)
-        try:
-            await self._log.durable()
-        except ServerError:
-            self._outbox.take(record.id)
-            _refuse(record)
-            self._changed_queue("removed", record)
-            raise
-        self._kick()
-
-    def _changed_queue(self, reason: str, *records: SubmitRecord, error: str | None = None) -> None:
-        body: dict[str, Any] = {"queue": self._outbox.view(), "reason": reason}
-        if records:
-            body["submit_ids"] = [record.id for record in records]
-        if error is not None:
-            body["error"] = error
-        draft = Draft(events.QUEUE_CHANGED, raw(body), now_ms())
-        self._conversation.append([draft], records)
-
-    async def edit(self, submit_id: str, message: list[dict[str, Any]]) -> SubmitRecord:
-        """Change a waiting message. Raises `MessageNotFound`."""
-        record = self._outbox.get(submit_id)
-        record.message = message
-        self._changed_queue("edited", record)
-        await self._log.durable()
-        return record
-
-    async def remove(self, submit_id: str) -> None:
-        """Take a waiting message back. Raises `MessageNotFound`."""
-        record = self._outbox.take(submit_id)
-        record.state = "removed"
-        self._changed_queue("removed", record)
-        await self._log.durable()
-
-    async def reorder(self, order: Sequence[str]) -> None:
-        """Put the waiting messages in this order. Raises `Invalid`."""
-        self._changed_queue("reordered", *self._outbox.reorder(order))
-        await self._log.durable()
-
-    async def clear(self) -> int:
-        """Take all waiting messages back; how many."""
-        taken = self._outbox.clear()
-        for record in taken:
-            record.state = "removed"
-        if taken:
-            self._changed_queue("cleared", *taken)
-            await self._log.durable()
-        return len(taken)
+    # --- interrupting -----------------------------------------------------------------
 
     async def interrupt(self) -> str:
         """Interrupt the running turn; its id. Waits for one that is just starting."""
@@ -394,78 +308,58 @@ class Messages:
     def _on_appended(self, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
             if draft.type == events.TURN_STARTED:
-                self._turn_started(draft.turn_id)
+                self._underway.started(draft.turn_id)
             elif draft.type == events.TURN_COMPLETED:
                 self._turn_ended(draft.turn_id)
             elif draft.item_type == "userMessage" and draft.type == events.ITEM_STARTED:
                 self._recognise(draft)
 
-    def _turn_started(self, turn_id: str | None) -> None:
-        expected = self._expected
-        if expected is not None and expected.turn_id == turn_id:
-            self._live[expected.id] = expected
-            self._expected = None
-
     def _turn_ended(self, turn_id: str | None) -> None:
-        self._turn_started(turn_id)
-        ended = [record for record in self._live.values() if record.turn_id == turn_id]
-        self._live = {k: v for k, v in self._live.items() if v.turn_id != turn_id}
-        for record in reversed(ended):
-            if record.state == "steered" and record.id not in self._taken_in:
-                self._send_again(record)
-            self._taken_in.discard(record.id)
-        self._kick()
+        for record in self._underway.ended(turn_id):
+            self._send_again(record)
+        self.kick()
 
     def _send_again(self, record: SubmitRecord) -> None:
         """The turn ended before the core took in what was steered into it (it says nothing
         then, measured): the message goes to the head of the queue."""
-        record.turn_id = None
-        self._outbox.add(record, first=True)
-        self._changed_queue("restored", record)
+        record.state, record.turn_id = "steering", None
+        self.queue.hold(record)
 
     def _recognise(self, draft: Draft) -> None:
         """A turn shows a message: one in doubt is not sent again."""
         item: dict[str, Any] = msgspec.json.decode(draft.data).get("item") or {}
-        if item.get("clientId") in self._live:
-            self._taken_in.add(str(item["clientId"]))
-        for record in self._outbox:
+        self._underway.shown(item.get("clientId"))
+        for record in self.queue:
             if record.id == item.get("clientId"):
                 self._settled(record, draft.turn_id)
 
     def _settled(self, record: SubmitRecord, turn_id: str | None) -> None:
-        self._outbox.take(record.id)
+        self.queue.take(record)
         record.state, record.turn_id = "started", turn_id
         if turn_id in self._conversation.open.turns:
-            self._live[record.id] = record
-        self._changed_queue("started", record)
+            self._underway.join(record)
+        self.queue.announce("started", record)
 
     def on_core_lost(self) -> None:
         """Messages that the core had not turned into a turn yet are in doubt."""
-        expected, self._expected = self._expected, None
+        expected = self._underway.lost()
         if expected is not None:
             expected.state, expected.turn_id = "starting", None
-            self._doubt(expected)
-
-    def restore(self, records: Sequence[SubmitRecord]) -> None:
-        """After a restart of the server: take what waited, and what is in doubt."""
-        self._outbox.restore(records)
+            self.queue.hold(expected)
 
     # --- sending what waits -----------------------------------------------------------------
 
     def kick(self) -> None:
         """Send the next waiting message, if nothing runs. Called when that may have changed."""
-        self._kick()
-
-    def _kick(self) -> None:
         ready = self._engine.state.state == "ready" and self._conversation.host.accepting
-        if len(self._outbox) and ready and not self._kicked:
+        if len(self.queue) and ready and not self._kicked:
             self._kicked = True
             self._conversation.host.spawn(self._pump())
 
     async def _pump(self) -> None:
         self._kicked = False
         async with self._lock:
-            while self.phase is Phase.IDLE and len(self._outbox):
+            while self.phase is Phase.IDLE and len(self.queue):
                 try:
                     await self._load()
                     if not await self._send_first():
@@ -476,21 +370,21 @@ class Messages:
 
     async def _send_first(self) -> bool:
         """Send the first waiting message; False if it could not be sent now."""
-        record = self._outbox.first()
+        record = self.queue.first()
         if record is None or self.phase is not Phase.IDLE:
             return False
-        self._outbox.take(record.id)
+        self.queue.take(record)
         record.state = "starting"
         self._starting = record
-        self._changed_queue("started", record)
+        self.queue.announce("started", record)
         try:
             await self._log.durable()
             await self._start_turn(record)
         except CoreRefused as error:
             record.state, record.error = "removed", error.detail
-            self._changed_queue("failed", record, error=error.detail)
+            self.queue.announce("failed", record, error=error.detail)
         except Unavailable:
-            self._doubt(record)
+            self.queue.hold(record)
             return False
         finally:
             self._starting = None
@@ -499,7 +393,7 @@ class Messages:
     async def _load(self) -> None:
         """Have the thread in the core, and find out what became of messages in doubt."""
         await self._conversation.load()
-        for record in self._outbox:
+        for record in self.queue:
             if record.state in ("starting", "steering"):
                 await self._look_for(record)
 
@@ -510,10 +404,4 @@ class Messages:
             self._settled(record, turn_id)
         else:
             record.state = "queued"
-            self._changed_queue("restored", record)
-
-
-def _refuse(record: SubmitRecord) -> None:
-    """The caller is told that it was not taken: it must not run when the disk is back, and its
-    key may be used again."""
-    record.state, record.key = "removed", None
+            self.queue.announce("restored", record)

@@ -9,19 +9,21 @@ import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
+from codex_http_server.api.bodies import (
+    CreateConversation,
+    Interrupt,
+    PatchConversation,
+    check_directory,
+)
 from codex_http_server.api.routes.health import core_view
 from codex_http_server.api.schemas import (
     ConversationPage,
     ConversationView,
-    CreateConversation,
-    Interrupt,
     Interrupted,
     InterruptedAll,
     ItemPage,
     Output,
-    PatchConversation,
     Snapshot,
-    check_directory,
 )
 from codex_http_server.api.services import Services, Use
 from codex_http_server.conversations import views
@@ -83,7 +85,7 @@ async def look(
     entry = await services.manager.get(conversation_id)
     if include is None:
         return JSONResponse(entry.conversation.view())
-    body = await entry.conversation.snapshot(SNAPSHOT_ITEMS, entry.messages.queue())
+    body = await entry.conversation.snapshot(SNAPSHOT_ITEMS, entry.messages.queue.view())
     return JSONResponse(body | _surroundings(services))
 
 
@@ -143,7 +145,7 @@ async def interrupt(
 ) -> JSONResponse:
     """Ask the running turn to end; commands that it still runs are ended too."""
     entry = await services.manager.get(conversation_id)
-    removed = await entry.messages.clear() if body and body.clear_queue else 0
+    removed = await entry.messages.queue.clear() if body and body.clear_queue else 0
     turn_id = await entry.messages.interrupt()
     return JSONResponse({"turn_id": turn_id, "removed_messages": removed}, 202)
 

@@ -15,20 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from codex_http_server.api import sse, streams
+from codex_http_server.api.bodies import Message, Reorder, SendMessage
 from codex_http_server.api.idempotency import key_of
-from codex_http_server.api.schemas import (
-    Finished,
-    Message,
-    QueuedView,
-    QueueView,
-    Reorder,
-    SendMessage,
-    Submitted,
-)
+from codex_http_server.api.schemas import Finished, QueuedView, QueueView, Submitted
 from codex_http_server.api.services import Services, Use
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.manager import Open
-from codex_http_server.conversations.messages import DONE, Submission
+from codex_http_server.conversations.messages import DONE
+from codex_http_server.conversations.submission import Submission
 from codex_http_server.errors import StorageFull
 from codex_http_server.events import TURN_COMPLETED, Event
 from codex_http_server.records import SubmitRecord
@@ -164,27 +158,27 @@ async def _bound(entry: Open, record: SubmitRecord, seconds: float) -> SubmitRec
 async def queue(conversation_id: str, services: Use) -> JSONResponse:
     """The waiting messages, in order."""
     entry = await services.manager.get(conversation_id)
-    return JSONResponse({"data": entry.messages.queue()})
+    return JSONResponse({"data": entry.messages.queue.view()})
 
 
 @router.put(f"{BASE}/queue", response_model=QueueView)
 async def reorder(conversation_id: str, body: Reorder, services: Use) -> JSONResponse:
     """Put the waiting messages in another order."""
     entry = await services.manager.get(conversation_id)
-    await entry.messages.reorder(body.order)
-    return JSONResponse({"data": entry.messages.queue()})
+    await entry.messages.queue.reorder(body.order)
+    return JSONResponse({"data": entry.messages.queue.view()})
 
 
 @router.patch(f"{BASE}/queue/{{submit_id}}", response_model=QueuedView)
 async def edit(conversation_id: str, submit_id: str, body: Message, services: Use) -> JSONResponse:
     """Change the text of a waiting message."""
     entry = await services.manager.get(conversation_id)
-    return JSONResponse(views.queued(await entry.messages.edit(submit_id, body.parts())))
+    return JSONResponse(views.queued(await entry.messages.queue.edit(submit_id, body.parts())))
 
 
 @router.delete(f"{BASE}/queue/{{submit_id}}", status_code=204)
 async def remove(conversation_id: str, submit_id: str, services: Use) -> Response:
     """Take a waiting message back."""
     entry = await services.manager.get(conversation_id)
-    await entry.messages.remove(submit_id)
+    await entry.messages.queue.remove(submit_id)
     return Response(status_code=204)

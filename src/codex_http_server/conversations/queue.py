@@ -1,0 +1,115 @@
+"""The messages that wait in one conversation: durable, listed, edited, announced.
+
+Owns the outbox and the `queue/changed` events; a change and its event are in one commit. Knows
+neither core nor turns: `messages.py` takes out what may run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from codex_http_server import events
+from codex_http_server.clock import now_ms
+from codex_http_server.conversations.conversation import Conversation
+from codex_http_server.conversations.outbox import Outbox
+from codex_http_server.errors import ServerError
+from codex_http_server.events import Draft, raw
+from codex_http_server.records import SubmitRecord
+
+
+class Queue:
+    """The waiting messages of one conversation."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._log = conversation.log
+        self._outbox = Outbox()
+
+    def __len__(self) -> int:
+        return len(self._outbox)
+
+    def __iter__(self) -> Iterator[SubmitRecord]:
+        return iter(self._outbox)
+
+    def view(self) -> list[dict[str, Any]]:
+        """As the API shows it."""
+        return self._outbox.view()
+
+    def first(self) -> SubmitRecord | None:
+        """The next message."""
+        return self._outbox.first()
+
+    def restore(self, records: Sequence[SubmitRecord]) -> None:
+        """After a restart of the server: take what waited, and what is in doubt."""
+        self._outbox.restore(records)
+
+    async def add(self, record: SubmitRecord, *, first: bool) -> None:
+        """Put a new message last, or first. Raises `QueueFull`, `StorageFull`."""
+        self._outbox.add(record, first=first)
+        self.announce("added", record)
+        try:
+            await self._log.durable()
+        except ServerError:
+            self._outbox.take(record.id)
+            refuse(record)
+            self.announce("removed", record)
+            raise
+
+    def hold(self, record: SubmitRecord) -> None:
+        """Keep a message first in line whose fate is not known: it will be looked for."""
+        state = record.state
+        self._outbox.add(record, first=True)
+        record.state = state  # starting or steering: the core may have it
+        self.announce("restored", record)
+
+    def take(self, record: SubmitRecord) -> None:
+        """Take a message out, for a turn. The caller announces it."""
+        self._outbox.take(record.id)
+
+    def announce(self, reason: str, *records: SubmitRecord, error: str | None = None) -> None:
+        """Append `queue/changed` with what waits now, and write the records that changed."""
+        body: dict[str, Any] = {"queue": self._outbox.view(), "reason": reason}
+        body["submit_ids"] = [record.id for record in records]
+        if error is not None:
+            body["error"] = error
+        draft = Draft(events.QUEUE_CHANGED, raw(body), now_ms())
+        self._conversation.append([draft], records)
+
+    # --- what users do ----------------------------------------------------------------------
+
+    async def edit(self, submit_id: str, message: list[dict[str, Any]]) -> SubmitRecord:
+        """Change a waiting message. Raises `MessageNotFound`."""
+        record = self._outbox.get(submit_id)
+        record.message = message
+        self.announce("edited", record)
+        await self._log.durable()
+        return record
+
+    async def remove(self, submit_id: str) -> None:
+        """Take a waiting message back. Raises `MessageNotFound`."""
+        record = self._outbox.take(submit_id)
+        record.state = "removed"
+        self.announce("removed", record)
+        await self._log.durable()
+
+    async def reorder(self, order: Sequence[str]) -> None:
+        """Put the waiting messages in this order. Raises `Invalid`."""
+        self.announce("reordered", *self._outbox.reorder(order))
+        await self._log.durable()
+
+    async def clear(self) -> int:
+        """Take all waiting messages back; how many."""
+        taken = self._outbox.clear()
+        for record in taken:
+            record.state = "removed"
+        if taken:
+            self.announce("cleared", *taken)
+            await self._log.durable()
+        return len(taken)
+
+
+def refuse(record: SubmitRecord) -> None:
+    """The caller is told that it was not taken: it must not run when the disk is back, and its
+    key may be used again."""
+    record.state, record.key = "removed", None
