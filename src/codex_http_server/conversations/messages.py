@@ -15,7 +15,6 @@ from typing import Any, Final, Literal
 import msgspec
 
 from codex_http_server import events
-from codex_http_server.clock import new_id, now_ms
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.conversation import PREVIEW, SETTLE, Conversation
 from codex_http_server.conversations.queue import Queue, refuse
@@ -113,7 +112,8 @@ class Messages:
             if action in ("start", "steer"):
                 await self._engine.wait_ready()
                 action = self._decide(wanted)  # a turn may have ended while we waited
-            record = self._record(wanted)
+            last = self._log.last_appended(self._conversation.id)
+            record = wanted.record(self._conversation.id, last)
             await self._take(record, action)
             return record
 
@@ -145,20 +145,6 @@ class Messages:
             )
         # The outbox keeps its order: a new message does not overtake those that wait.
         return "queue" if action == "start" and len(self.queue) else action
-
-    def _record(self, wanted: Submission) -> SubmitRecord:
-        return SubmitRecord(
-            id=new_id(),
-            conversation_id=self._conversation.id,
-            key=wanted.key,
-            body_hash=wanted.body_hash,
-            state="queued",
-            after=self._log.last_appended(self._conversation.id),
-            message=wanted.message,
-            overrides=wanted.overrides,
-            output_schema=wanted.output_schema,
-            created_ms=now_ms(),
-        )
 
     async def _take(self, record: SubmitRecord, action: Action) -> None:
         match action:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from codex_http_server.records import Stated
+from codex_http_server.clock import new_id, now_ms
+from codex_http_server.records import Stated, SubmitRecord
 from codex_http_server.state import WhileBusy
 
 
@@ -25,6 +26,21 @@ class Submission:
     def needs_own_turn(self) -> bool:
         """Whether it can't join a running turn."""
         return self.own_turn or self.overrides != Stated() or self.output_schema is not None
+
+    def record(self, conversation_id: str, after: int) -> SubmitRecord:
+        """A new record of it; `after` is the conversation's seq before it."""
+        return SubmitRecord(
+            id=new_id(),
+            conversation_id=conversation_id,
+            key=self.key,
+            body_hash=self.body_hash,
+            state="queued",
+            after=after,
+            message=self.message,
+            overrides=self.overrides,
+            output_schema=self.output_schema,
+            created_ms=now_ms(),
+        )
 
 
 def preview(message: list[dict[str, Any]], limit: int) -> str:
