@@ -76,7 +76,8 @@ def main(given: list[str]) -> int:
     """Run; 1 if a part failed. A target that is not met is no failure."""
     options = arguments(given)
     rounds = options.rounds or (1 if options.quick else ROUNDS)
-    about = machine.describe(given) | {"rounds": rounds, "quick": options.quick}
+    form = {"rounds": rounds, "quick": options.quick, "partial": bool(options.only)}
+    about = machine.describe(given) | form
     print(f"{about['commit']}{' (changed)' if about['changed'] else ''}, {about['cpus']} CPUs")
     print(report.head(), flush=True)
     parts: list[Part] = []
@@ -85,8 +86,8 @@ def main(given: list[str]) -> int:
         for name in options.only or PARTS:
             parts.append(measured(name, bench))
             print(report.table(parts[-1]), flush=True)
-            if not options.no_file:
-                report.write(RESULTS, about, parts)
+    if not options.no_file:
+        report.write(RESULTS, about, parts)
     return 1 if any(part.error for part in parts) else 0
 
 

@@ -117,6 +117,8 @@ def table(part: Part) -> str:
 def write(folder: Path, machine: dict[str, Any], parts: Sequence[Part]) -> None:
     """Write the JSON."""
     folder.mkdir(exist_ok=True)
-    path = folder / f"{machine['date'][:10]}-{machine['commit']}.json"
+    parted = [part.name for part in parts] if machine["partial"] else []
+    form = parted + (["quick"] if machine["quick"] else [])
+    path = folder / ("-".join([machine["date"][:10], machine["commit"], *form]) + ".json")
     body = machine | {"parts": [part.plain() for part in parts]}
     path.write_text(json.dumps(body, indent=1) + "\n")

@@ -21,28 +21,34 @@ def run(bench: Bench) -> list[Measure]:
     bare: list[float] = []
     burst: list[float] = []
     further: list[float] = []
+    singly: list[float] = []
     paced: list[float] = []
     for _ in range(bench.rounds):
         bare.append(bench.raw(1, f"plan {deltas} 0")["cpu_us"])
-        burst.append(_burst(bench, deltas, 1))
-        further.append((_burst(bench, deltas, CROWD) - burst[-1]) / (CROWD - 1))
+        one, came = _burst(bench, deltas, 1)
+        many, all_came = _burst(bench, deltas, CROWD)
+        burst.append(one / deltas)
+        further.append((many - one) / (all_came - came))
+        singly.append(came / deltas)
         paced.append(_paced(bench))
     return [
         Measure("least client of the core, burst", bare, "µs"),
         Measure("burst, one reader", burst, "µs", at_most(20)),
         Measure("burst, each further reader", further, "µs", at_most(3)),
+        Measure("burst, came singly", singly, ""),
         Measure("paced, one reader each", paced, "µs", at_most(110)),
     ]
 
 
-def _burst(bench: Bench, deltas: int, crowd: int) -> float:
+def _burst(bench: Bench, deltas: int, crowd: int) -> tuple[float, int]:
+    """CPU in µs for the whole burst, and the deltas that all readers got of it, one by one."""
     with bench.server() as server:
         conversations = server.conversations(1)
         with readers(server, streams(conversations, crowd), ends=crowd) as reader:
             before = server.cpu()
             server.send(conversations, f"plan {deltas} 0")
-            reader.hear(RUN)
-            return (server.cpu() - before) / deltas * 1e6
+            came = reader.hear(RUN)["deltas"]
+            return (server.cpu() - before) * 1e6, came
 
 
 def _paced(bench: Bench) -> float:

@@ -187,6 +187,12 @@ async def test_the_core_says_no_as_core_refused(site: Site) -> None:
             await engine.rename_thread("not-a-thread", "name")
 
 
+async def test_a_thread_without_a_turn_holds_no_message(site: Site) -> None:
+    async with running(site, "socket") as (engine, recorder):
+        await engine.start_thread(str(site.project), None, recorder.threads.append)
+        assert await engine.find_message(recorder.threads[-1].id, "submit-1") is None
+
+
 async def test_notifications_keep_the_cores_bytes(site: Site) -> None:
     site.provider.expect(Text("done"))
     async with running(site, "socket") as (engine, recorder):

@@ -138,7 +138,7 @@ class Server:
     def core(self) -> psutil.Process:
         """The core's process."""
         for child in psutil.Process(self.process.pid).children():
-            if "--listen" in child.cmdline():
+            if child.status() != psutil.STATUS_ZOMBIE and "--listen" in child.cmdline():
                 return child
         raise AssertionError("the server has no core")
 

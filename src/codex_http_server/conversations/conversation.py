@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -64,6 +64,7 @@ class Conversation:
         self.open = Open()
         self.turn_policies: dict[str, msgspec.Raw] = {}
         self.on_appended: Callable[[Sequence[Draft]], None] = lambda _: None
+        self.starting = False
         self._loaded = False
         self._stopping: set[str] = set()
         self._changed = asyncio.Event()
@@ -73,6 +74,14 @@ class Conversation:
     @property
     def id(self) -> str:
         return self.record.id
+
+    def set_starting(self, starting: bool) -> None:
+        """A turn was asked for: the conversation is busy from now on, not only when it began."""
+        self.starting = starting
+        self.record.status = self._status()
+
+    def _status(self) -> Literal["idle", "running"]:
+        return "running" if self.open.turns or self.starting else "idle"
 
     @property
     def stopping(self) -> bool:
@@ -130,7 +139,7 @@ class Conversation:
         """Carry over into the record what an event says of the whole conversation."""
         match draft.type:
             case events.TURN_STARTED | events.TURN_COMPLETED:
-                self.record.status = "running" if self.open.turns else "idle"
+                self.record.status = self._status()
                 self.record.updated_ms = draft.at_ms
                 if draft.turn_id in self._stopping:
                     self._stopping.discard(draft.turn_id)

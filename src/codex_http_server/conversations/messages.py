@@ -158,12 +158,20 @@ class Messages:
         if action == "interrupt":
             self._conversation.host.spawn(self._interrupt_for_next())
 
+    def _begin(self, record: SubmitRecord | None) -> None:
+        """Note which message is being sent. The conversation is busy from now on."""
+        self._starting = record
+        self._mark()
+
+    def _mark(self) -> None:
+        self._conversation.set_starting(self.phase is Phase.STARTING)
+
     # --- starting a turn --------------------------------------------------------------------
 
     async def _start(self, record: SubmitRecord) -> None:
         """Start a turn with this message; it is on disk before the core hears of it."""
         record.state = "starting"
-        self._starting = record
+        self._begin(record)
         try:
             await self._store(record)
             await self._load()
@@ -176,7 +184,7 @@ class Messages:
         except Unavailable:
             self.queue.hold(record)
         finally:
-            self._starting = None
+            self._begin(None)
             self.kick()
 
     async def _start_turn(self, record: SubmitRecord) -> None:
@@ -295,6 +303,7 @@ class Messages:
         for draft in drafts:
             if draft.type == events.TURN_STARTED:
                 self._underway.started(draft.turn_id)
+                self._mark()
             elif draft.type == events.TURN_COMPLETED:
                 self._turn_ended(draft.turn_id)
             elif draft.item_type == "userMessage" and draft.type == events.ITEM_STARTED:
@@ -303,6 +312,7 @@ class Messages:
     def _turn_ended(self, turn_id: str | None) -> None:
         for record in self._underway.ended(turn_id):
             self._send_again(record)
+        self._mark()
         self.kick()
 
     def _send_again(self, record: SubmitRecord) -> None:
@@ -329,6 +339,7 @@ class Messages:
     def on_core_lost(self) -> None:
         """Messages that the core had not turned into a turn yet are in doubt."""
         expected = self._underway.lost()
+        self._mark()
         if expected is not None:
             expected.state, expected.turn_id = "starting", None
             self.queue.hold(expected)
@@ -361,7 +372,7 @@ class Messages:
             return False
         self.queue.take(record)
         record.state = "starting"
-        self._starting = record
+        self._begin(record)
         self.queue.announce("started", record)
         try:
             await self._log.durable()
@@ -373,7 +384,7 @@ class Messages:
             self.queue.hold(record)
             return False
         finally:
-            self._starting = None
+            self._begin(None)
         return True
 
     async def _load(self) -> None:

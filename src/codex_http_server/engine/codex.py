@@ -222,7 +222,12 @@ class CodexEngine:
         for _ in range(10):  # newest first, so a message in doubt is on the first page
             params = {"threadId": thread_id, "limit": 100, "sortDirection": "desc"}
             params |= {"cursor": cursor} if cursor else {}
-            answer = await self._call("thread/items/list", params)
+            try:
+                answer = await self._ask("thread/items/list", params)
+            except CoreError as error:
+                if "not supported yet" in error.message:
+                    return None  # a thread without a turn has no list, and no message (measured)
+                raise CoreRefused(error.message, core_code=error.rpc_code) from error
             page = msgspec.json.decode(answer, type=_Page)
             for entry in page.data:
                 item = entry.get("item", entry)
