@@ -492,7 +492,7 @@ async def test_the_list_is_filtered(
     assert ids(await shelf.log.conversations(wanted, None, 99)) == found
 
 
-async def test_a_conversation_is_found_by_id_and_by_thread_as_it_was_last_put(
+async def test_a_conversation_is_found_as_it_was_last_put(
     shelf: Shelf,
 ) -> None:
     await shelf.put("a", note())
@@ -501,8 +501,7 @@ async def test_a_conversation_is_found_by_id_and_by_thread_as_it_was_last_put(
     found = await shelf.log.conversation("a")
     assert found is not None
     assert (found.title, found.resolved_sandbox) == ("new", {"type": "readOnly"})
-    assert await shelf.log.by_thread("moved") == found
-    assert await shelf.log.by_thread("thread of a") is None
+    assert found.thread_id == "moved"
     assert await shelf.log.conversation("b") is None
     assert shelf.log.head("a") == 1
 

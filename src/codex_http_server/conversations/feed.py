@@ -104,13 +104,26 @@ class Reader:
 
         After the feed was closed: what is committed, then a batch with `ended`.
         """
+        batch = self._at_hand()
+        if batch is not None:  # without a timer, which costs more than the look
+            return batch
         try:
             async with asyncio.timeout(seconds):
-                while not (batch := await self._look()):
+                while (batch := await self._look()) is None:
                     pass
                 return batch
         except TimeoutError:
             return Batch()
+
+    def _at_hand(self) -> Batch | None:
+        """What the recent end of the stream has for us, if it reaches back far enough."""
+        events = self._tail.after(self.cursor)
+        return self._take(events) if events else None
+
+    def _take(self, events: Sequence[Event]) -> Batch:
+        if events:
+            self.cursor = self._key(events[-1])
+        return Batch(events, self._notices())
 
     def _notices(self) -> Sequence[bytes]:
         """On the stream of everything the log itself holds what a notice says."""
@@ -123,11 +136,9 @@ class Reader:
         events = self._tail.after(self.cursor)
         if events is None:
             events = await self._feed.read(self._conversation_id, self.cursor)
-        notices = self._notices()  # last: what is taken here must not be lost to a time-out
-        if events:
-            self.cursor = self._key(events[-1])
-        if events or notices:
-            return Batch(events, notices)
+        batch = self._take(events)  # last: what is taken here must not be lost to a time-out
+        if batch.events or batch.notices:
+            return batch
         if closed:
             return Batch(ended=True)
         await grew.wait()

@@ -142,10 +142,6 @@ class EventLog(Protocol):
         """Conversations with something open, or with messages that wait."""
         ...
 
-    async def by_thread(self, thread_id: str) -> ConversationRecord | None:
-        """The conversation over this thread."""
-        ...
-
     async def waiting(self, conversation_id: str) -> list[SubmitRecord]:
         """Messages that wait or whose fate is open, in order."""
         ...

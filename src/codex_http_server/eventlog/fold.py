@@ -29,8 +29,8 @@ CHUNK: Final = 64 * 1024  # characters
 KEEP: Final = 16 * 1024 * 1024  # characters of one command's output: half head, half tail
 
 _STARTED: Final = (
-    "SELECT seq FROM event WHERE conv = ? AND type = 'item/started' AND seq < ? AND turn = ?"
-    " AND item = ? ORDER BY seq DESC LIMIT 1"
+    "SELECT seq FROM event WHERE conv = ? AND type = 'item/started' AND mark = 1 AND seq < ?"
+    " AND turn = ? AND item = ? ORDER BY seq DESC LIMIT 1"
 )
 
 

@@ -17,8 +17,8 @@ from codex_http_server.eventlog.fold import OUTPUT, Delta
 Key = tuple[int, str, str]  # conversation, turn, item
 
 _SEQ: Final = (
-    "SELECT seq, data FROM event WHERE conv = ? AND type = ? AND turn = ? AND item = ?"
-    " ORDER BY seq DESC LIMIT 1"
+    "SELECT seq, data FROM event WHERE conv = ? AND type = ? AND mark = 1 AND turn = ?"
+    " AND item = ? ORDER BY seq DESC LIMIT 1"
 )
 _DELTAS: Final = (
     "SELECT data FROM event WHERE conv = ? AND seq > ? AND type = ? AND turn = ? AND item = ?"

@@ -23,6 +23,7 @@ from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRe
 R = TypeVar("R")
 TURN_MARKS: Final = (TURN_STARTED, TURN_DIFF, TURN_COMPLETED)
 ITEM_MARKS: Final = (ITEM_COMPLETED, ITEM_DISCARDED)
+MARKED: Final = "conv = ? AND type = ? AND mark = 1"  # what the index event_mark serves
 SELECT: Final = f"SELECT {rows.EVENT_COLUMNS} FROM event"  # noqa: S608
 
 
@@ -110,7 +111,7 @@ class Queries:
         total = 0
         for kind in ITEM_MARKS:
             # One range of the index for each type: `IN` would sort them all first.
-            where = "WHERE conv = ? AND type = ? AND seq < ?"
+            where = f"WHERE {MARKED} AND seq < ?"
             sql = f"{SELECT} {where} ORDER BY seq DESC LIMIT ?"
             found += self._run(connection, sql, (conv, kind, before, limit), uid)
             count = f"SELECT count(*) FROM event {where}"  # noqa: S608
@@ -124,14 +125,14 @@ class Queries:
         marks = ",".join("?" * len(turns))
         found: list[Event] = []
         for kind in TURN_MARKS:
-            sql = f"{SELECT} WHERE conv = ? AND type = ? AND seq <= ? AND turn IN ({marks})"
+            sql = f"{SELECT} WHERE {MARKED} AND seq <= ? AND turn IN ({marks})"
             found += self._run(connection, sql, (conv, kind, upto, *turns), uid)
         return sorted(found, key=lambda event: event.seq)
 
     def _last(
         self, connection: sqlite3.Connection, uid: str, conv: int, kind: str, upto: int
     ) -> Event | None:
-        sql = f"{SELECT} WHERE conv = ? AND type = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
+        sql = f"{SELECT} WHERE {MARKED} AND seq <= ? ORDER BY seq DESC LIMIT 1"
         found = self._run(connection, sql, (conv, kind, upto), uid)
         return found[0] if found else None
 
@@ -139,7 +140,8 @@ class Queries:
         conv = self._nums.get(conversation_id, 0)
         kinds = (*TURN_MARKS, *ITEM_MARKS)
         marks = ",".join("?" * len(kinds))
-        sql = f"{SELECT} WHERE conv = ? AND type IN ({marks}) AND turn = ? ORDER BY seq"
+        where = f"WHERE conv = ? AND mark = 1 AND type IN ({marks}) AND turn = ?"
+        sql = f"{SELECT} {where} ORDER BY seq"
         return await self._events(sql, (conv, *kinds, turn_id), conversation_id)
 
     async def output(
@@ -166,14 +168,10 @@ class Queries:
         found = await self._bodies(sql, (conversation_id,))
         return rows.conversation_of(found[0]) if found else None
 
-    async def by_thread(self, thread_id: str) -> ConversationRecord | None:
-        sql = "SELECT body FROM conversation WHERE thread_id = ?"
-        found = await self._bodies(sql, (thread_id,))
-        return rows.conversation_of(found[0]) if found else None
-
     async def unfinished(self) -> list[ConversationRecord]:
         sql = (
-            "SELECT body FROM conversation WHERE open_since > 0 OR id IN (SELECT conv FROM submit"
+            "SELECT body FROM conversation WHERE open_since > 0 UNION"
+            " SELECT body FROM conversation WHERE id IN (SELECT conv FROM submit"
             " WHERE state IN ('queued', 'starting', 'steering'))"
         )
         return [rows.conversation_of(b) for b in await self._bodies(sql, ())]

@@ -6,14 +6,15 @@ from typing import Any, Final
 
 import msgspec
 
+from codex_http_server import events
 from codex_http_server.events import TEXT_DELTAS, Event
 from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
 
 EVENT_COLUMNS: Final = (
     "position, conv, seq, at_ms, type, turn, item, item_type, text, status, synthetic, core,"
-    " data, policy, folded"
+    " data, policy, folded, mark"
 )
-INSERT_EVENT: Final = f"INSERT INTO event({EVENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
+INSERT_EVENT: Final = f"INSERT INTO event({EVENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
 
 PUT_CONVERSATION: Final = """
 INSERT INTO conversation(num, id, thread_id, directory, search, status, archived, open_since, body)
@@ -31,6 +32,19 @@ ON CONFLICT(id) DO UPDATE SET key=excluded.key, state=excluded.state, turn=exclu
 PUT_ANSWER: Final = """
 INSERT INTO answer(scope, key, created_ms, body) VALUES (?,?,?,?)
 ON CONFLICT(scope, key) DO UPDATE SET created_ms=excluded.created_ms, body=excluded.body"""
+
+# What pages, snapshots and the fold look for by its type.
+MARKED: Final = frozenset(
+    {
+        events.ITEM_STARTED,
+        events.ITEM_COMPLETED,
+        events.ITEM_DISCARDED,
+        events.TURN_STARTED,
+        events.TURN_COMPLETED,
+        events.TURN_DIFF,
+        events.USAGE,
+    }
+)
 
 _encoder: Final = msgspec.json.Encoder()
 _conversation: Final = msgspec.json.Decoder(ConversationRecord)
@@ -50,7 +64,7 @@ def event_row(event: Event, conv: int) -> tuple[Any, ...]:
     return (
         event.position,
         conv,
-        event.seq,
+        event.seq if conv else event.position,
         event.at_ms,
         event.type,
         event.turn_id,
@@ -63,17 +77,18 @@ def event_row(event: Event, conv: int) -> tuple[Any, ...]:
         bytes(event.data),
         None if event.policy is None else bytes(event.policy),
         event.folded,
+        1 if event.type in MARKED else None,
     )
 
 
 def event_of(row: tuple[Any, ...], conversation_id: str | None, log_tag: str) -> Event:
     """A row with `EVENT_COLUMNS` as an event."""
     (position, _, seq, at_ms, kind, turn, item, item_type, text, status, synthetic, core, data,
-     policy, folded) = row  # fmt: skip
+     policy, folded, _) = row  # fmt: skip
     if text is None and kind in TEXT_DELTAS:
         text = _text_of(data)
     return Event(
-        seq=seq,
+        seq=seq if conversation_id is not None else 0,
         position=position,
         conversation_id=conversation_id,
         turn_id=turn,

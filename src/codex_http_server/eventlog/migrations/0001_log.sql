@@ -18,7 +18,7 @@ CREATE INDEX conversation_open ON conversation(num) WHERE open_since > 0;
 CREATE TABLE event(
   position  INTEGER PRIMARY KEY,          -- order of commit over all conversations
   conv      INTEGER NOT NULL,             -- conversation.num; 0: the server or the account
-  seq       INTEGER NOT NULL,
+  seq       INTEGER NOT NULL,             -- in conv 0: the position
   at_ms     INTEGER NOT NULL,
   type      TEXT NOT NULL,
   turn      TEXT,
@@ -28,14 +28,14 @@ CREATE TABLE event(
   status    TEXT,
   synthetic TEXT,
   core      TEXT NOT NULL,
+  mark      INTEGER,                      -- 1: a page, a snapshot or the fold looks for it
   data      BLOB NOT NULL,                -- the core's params, byte for byte
   policy    BLOB                          -- what a turn runs under, on turn/started
 );
-CREATE UNIQUE INDEX event_seq ON event(conv, seq) WHERE conv > 0;
--- The few events of a turn that a snapshot, a page of items or an answer looks for.
-CREATE INDEX event_mark ON event(conv, type, seq, turn) WHERE type IN (
-  'item/completed', 'item/discarded', 'turn/started', 'turn/completed', 'turn/diff/updated',
-  'thread/tokenUsage/updated');
+CREATE UNIQUE INDEX event_seq ON event(conv, seq);
+-- The few events of a turn that are looked for by type. A query must say `mark = 1` too, to the
+-- letter: SQLite uses a partial index only where its condition stands in the query.
+CREATE INDEX event_mark ON event(conv, type, seq, turn) WHERE mark = 1;
 
 CREATE TABLE submit(
   id        TEXT PRIMARY KEY,

@@ -9,8 +9,3 @@ CREATE TABLE output(
   text    TEXT NOT NULL,
   PRIMARY KEY(conv, turn, item, offset)
 ) WITHOUT ROWID;
-
-DROP INDEX event_mark;
-CREATE INDEX event_mark ON event(conv, type, seq, turn) WHERE type IN (
-  'item/started', 'item/completed', 'item/discarded', 'turn/started', 'turn/completed',
-  'turn/diff/updated', 'thread/tokenUsage/updated');

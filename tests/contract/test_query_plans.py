@@ -1,0 +1,89 @@
+"""No query may walk the whole log: its cost would grow with everything that ever happened."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codex_http_server.eventlog.base import ConversationFilter
+from codex_http_server.eventlog.sqlite import SqliteLog
+from codex_http_server.events import Draft, raw
+from codex_http_server.records import ConversationRecord
+
+CALLS: list[Callable[[SqliteLog], Any]] = [
+    lambda log: log.read("a", 0, 10),
+    lambda log: log.read_all(0, 10),
+    lambda log: log.snapshot("a", 9, 10, ("t",)),
+    lambda log: log.items("a", 9, 10),
+    lambda log: log.turn_events("a", "t"),
+    lambda log: log.output("a", "t", "i", 0, 10),
+    lambda log: log.conversation("a"),
+    lambda log: log.conversations(ConversationFilter(), "zzz", 10),
+    lambda log: log.waiting("a"),
+    lambda log: log.submit("s"),
+    lambda log: log.submit_by_key("a", "k"),
+    lambda log: log.answer("s", "k"),
+]
+
+
+async def statements(log: SqliteLog, call: Callable[[SqliteLog], Any]) -> list[str]:
+    """What SQLite is asked, with its values, while `call` runs."""
+    seen: list[str] = []
+
+    def trace(connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(seen.append)
+
+    def stop(connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(None)
+
+    for _ in range(8):  # each reader thread has its own connection
+        await log._db.read(trace)  # no port needs to show this
+    await call(log)
+    for _ in range(8):
+        await log._db.read(stop)
+    return [text for text in seen if text.startswith("SELECT")]
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_query_uses_an_index(tmp_path: Path, call: Callable[[SqliteLog], Any]) -> None:
+    log = SqliteLog(tmp_path / "log.db", Path("/home"), lambda _: None)
+    log.open()
+    record = ConversationRecord(id="a", thread_id="t", working_directory="/")
+    log.append("a", [Draft("turn/started", raw({}), 1, "t")], (record,))
+    await log.durable()
+    asked = await statements(log, call)
+    log.close()
+    assert asked
+    look = sqlite3.connect(tmp_path / "log.db")
+    for statement in asked:
+        plan = [row[3] for row in look.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert not [step for step in plan if step.startswith("SCAN event")], (statement, plan)
+        assert not [step for step in plan if step.startswith("SCAN submit")], (statement, plan)
+    look.close()
+
+
+async def test_the_fold_uses_indexes(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "log.db", Path("/home"), lambda _: None)
+    log.open()
+    log.close()
+    look = sqlite3.connect(tmp_path / "log.db")
+    seen: list[str] = []
+    look.set_trace_callback(seen.append)
+    from codex_http_server.eventlog.fold import End, fold, mark  # noqa: PLC0415
+
+    look.execute(
+        "INSERT INTO event(position, conv, seq, at_ms, type, turn, item, item_type, core, mark,"
+        " data) VALUES (1, 1, 1, 1, 'item/started', 't', 'i', 'agentMessage', '', 1, '{}'),"
+        " (2, 1, 2, 1, 'item/agentMessage/delta', 't', 'i', null, '', null, '{\"delta\":\"x\"}')"
+    )
+    assert fold(look, End(1, 3, "t", "i", "agentMessage", b'{"item":{"text":"x"}}')) == 1
+    mark(look, 1, 3, 1)
+    look.set_trace_callback(None)
+    for statement in [text for text in seen if text.startswith(("SELECT", "DELETE", "UPDATE"))]:
+        plan = [row[3] for row in look.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert not [step for step in plan if step.startswith("SCAN")], (statement, plan)
+    look.close()
