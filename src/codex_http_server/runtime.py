@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ from codex_http_server.errors import PortTaken, ServerError, SettingsError, Star
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Event
 from codex_http_server.logs import get_logger
+from codex_http_server.parent import watch_parent
 from codex_http_server.places import Places, places
 from codex_http_server.settings import Settings
 
@@ -190,6 +191,7 @@ class Plan:
     settings: Settings
     on_ready: OnReady
     state_root: Path | None = None
+    exit_with_parent: bool = False
 
 
 async def serve(plan: Plan) -> None:
@@ -211,7 +213,7 @@ async def serve(plan: Plan) -> None:
                 {"event": "ready", "url": url, "pid": os.getpid(), "version": __version__}
             )
 
-        with _signals(runtime.stop):
+        with _signals(runtime.stop), _parent(runtime.stop, plan.exit_with_parent):
             await runtime.run(listening, on_listening)
 
 
@@ -222,6 +224,17 @@ def _refuse_beyond_loopback(host: str) -> None:
             hint="Listen on 127.0.0.1; reach it from elsewhere through an SSH tunnel:"
             " ssh -L 3032:127.0.0.1:3032 <this machine>",
         )
+
+
+@contextlib.contextmanager
+def _parent(stop: Callable[[], None], wanted: bool) -> Generator[None]:
+    """Watch the parent for as long as the server runs."""
+    watch = asyncio.create_task(watch_parent(stop)) if wanted else None
+    try:
+        yield
+    finally:
+        if watch is not None:
+            watch.cancel()
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Coroutine
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -23,10 +23,20 @@ from codex_http_server.settings import Flags, Settings, resolve
 
 
 @takes_settings
-def serve(flags: Flags) -> None:
+def serve(
+    flags: Flags,
+    exit_with_parent: Annotated[
+        bool,
+        typer.Option(
+            "--exit-with-parent",
+            help="End when stdin (a pipe) ends or when the process that started it is gone.",
+        ),
+    ] = False,
+) -> None:
     """Run the server. It starts the Codex core itself."""
     settings = settings_of(flags, os.environ)
-    run(runtime.serve(runtime.Plan(settings, print_ready)))
+    plan = runtime.Plan(settings, print_ready, exit_with_parent=exit_with_parent)
+    run(runtime.serve(plan))
 
 
 def settings_of(flags: Flags, environ: Any, *, read_file: bool = True) -> Settings:

@@ -1,0 +1,75 @@
+"""`--exit-with-parent`: the server goes when whoever started it goes, and leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import psutil
+
+from codex_http_server.testing.answers import Gate, Text
+from codex_http_server.testing.reader import Reader
+from tests.support.commands import until
+from tests.support.server import Site, gone
+
+SERVE = [sys.executable, "-m", "codex_http_server", "serve", "--port", "0", "--exit-with-parent"]
+# Starts the command that it is given and waits to be killed.
+PARENT = "import subprocess, sys; subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL).wait()"
+
+
+def test_the_end_of_stdin_ends_the_server_and_its_turn(site: Site) -> None:
+    site.provider.expect(Text(["one ", Gate()]))
+    process = subprocess.Popen(
+        SERVE,
+        env=site.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    url = json.loads(process.stdout.readline())["url"]
+    process.stdin.write(b"words on stdin mean nothing\n")
+    process.stdin.flush()
+    with Reader(url, "/events") as reader:
+        reader.wait(lambda e: e["type"] == "core/state" and e["status"] == "ready")
+        process.stdin.close()
+        reader.wait_end()
+    assert process.wait(8) == 0
+    process.stdout.close()
+
+
+def test_the_death_of_the_parent_ends_the_server(site: Site) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, *SERVE],
+        env=site.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert parent.stdout is not None
+    server = psutil.Process(json.loads(parent.stdout.readline())["pid"])
+    assert psutil.Process(parent.pid).children() == [server]
+    parent.kill()
+    parent.wait(5)
+    until(lambda: gone(server), "the server has ended", 10)
+    parent.stdout.close()
+
+
+def test_a_terminal_or_a_file_as_stdin_is_no_parent(site: Site) -> None:
+    process = subprocess.Popen(
+        SERVE,
+        env=site.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    url = json.loads(process.stdout.readline())["url"]
+    with Reader(url, "/events") as reader:
+        reader.wait(lambda e: e["type"] == "core/state" and e["status"] == "ready")
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(8) == 0
+    process.stdout.close()
