@@ -35,6 +35,7 @@ def record(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "STOP_TERM", 0.4)
+    monkeypatch.setattr(process, "REAP_TERM", 0.4)
 
 
 @contextlib.asynccontextmanager

@@ -27,6 +27,7 @@ from codex_http_server.logs import get_logger
 log = get_logger(__name__)
 
 STOP_TERM: Final = 1.5  # seconds for the core to leave after SIGTERM (it takes 0.03-0.09)
+REAP_TERM: Final = 0.5  # seconds for a core left behind: with a turn open it drains for longer
 STOP_KILL: Final = 2.0  # seconds for the kernel to report the end after SIGKILL
 KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no SIGKILL
 OUTPUT_MAX: Final = 8 * 1024 * 1024  # bytes of output kept, and the same again in `.1`
@@ -150,7 +151,7 @@ def reap(record: Path) -> int | None:
     """End the core that an earlier server of this home left behind. Returns its pid, or None.
 
     Only a process that is provably the recorded one is touched: same pid and start time, or
-    the recorded socket path in its command line. Blocks for at most 3.5 s.
+    the recorded socket path in its command line. Blocks for at most 2.5 s.
     """
     found = _left_behind(read_json(record) or {})
     if found is not None:
@@ -179,7 +180,7 @@ def _left_behind(written: dict[str, Any]) -> psutil.Process | None:
 
 
 def _end(process: psutil.Process) -> None:
-    for number, patience in ((signal.SIGTERM, STOP_TERM), (KILL, STOP_KILL)):
+    for number, patience in ((signal.SIGTERM, REAP_TERM), (KILL, STOP_KILL)):
         _signal_group(process.pid, number)
         if _ended(process, patience):
             break
