@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from codex_http_server.settings import SETTINGS, resolve
+from tests.support.contract import SIX
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -22,16 +23,6 @@ ROUTES = [
     for method in methods
 ]
 CODES: dict[str, int] = OPENAPI["x-error-codes"]
-
-# The contract, to the letter: these work as written, on a fresh start.
-SIX = r"""
-curl -s http://127.0.0.1:3032/health
-curl -s -X POST http://127.0.0.1:3032/conversations -H "Content-Type: application/json" -d '{"working_directory": "/path/to/project"}'
-curl -s -X POST http://127.0.0.1:3032/conversations/{id}/messages -H "Content-Type: application/json" -d '{"message": "Hello world"}'
-curl -s http://127.0.0.1:3032/conversations
-curl -s http://127.0.0.1:3032/conversations/{id}/events
-curl -s http://127.0.0.1:3032/auth/status
-""".strip().splitlines()  # noqa: E501
 
 
 def text(path: Path) -> str:

@@ -17,6 +17,7 @@ from codex_http_server import __version__
 from codex_http_server.settings import SETTINGS
 from codex_http_server.testing.answers import Gate, Text
 from tests.support.cli import SCRIPT, refuses, run_cli
+from tests.support.contract import SIX
 from tests.support.server import Server, Site, left_behind, start
 from tests.support.shared import server_at, site_at
 
@@ -119,19 +120,8 @@ def test_the_server_is_found_by_its_discovery_file_while_it_runs(site: Site) -> 
     assert not found.exists()
 
 
-# One command to a line, as people copy them.
-CURLS = r"""
-curl -s http://127.0.0.1:3032/health
-curl -s -X POST http://127.0.0.1:3032/conversations -H "Content-Type: application/json" -d '{"working_directory": "/path/to/project"}'
-curl -s -X POST http://127.0.0.1:3032/conversations/{id}/messages -H "Content-Type: application/json" -d '{"message": "Hello world"}'
-curl -s http://127.0.0.1:3032/conversations
-curl -s http://127.0.0.1:3032/conversations/{id}/events
-curl -s http://127.0.0.1:3032/auth/status
-"""  # noqa: E501
-
-
 def curl(command: str, site: Site, conversation_id: str = "") -> dict:
-    """The answer of one of the promised commands, in a shell, as it stands above."""
+    """The answer of one of the promised commands, in a shell, as it stands in the contract."""
     line = command.replace("/path/to/project", str(site.project)).replace("{id}", conversation_id)
     done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=20, check=True)
     return json.loads(done.stdout)
@@ -145,7 +135,7 @@ def port_is_free(port: int) -> bool:
 
 @pytest.mark.skipif(not port_is_free(3032), reason="port 3032 is taken by another program")
 def test_the_six_commands_work_as_written_on_a_fresh_start(site: Site) -> None:
-    health, create, send, listing, events, auth = CURLS.strip().splitlines()
+    health, create, send, listing, events, auth = SIX
     site.provider.expect(Text("Hello to you"))
     with start(site, "--port", "3032") as server:
         assert curl(health, site)["status"] == "ok"

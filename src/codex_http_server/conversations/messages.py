@@ -177,7 +177,7 @@ class Messages:
             await self._load()
             await self._start_turn(record)
         except CoreRefused as error:
-            await self._give_up(record, error)
+            self._give_up(record, error)
             raise
         except StorageFull:
             raise
@@ -233,7 +233,7 @@ class Messages:
             self._log.append(self._conversation.id, (), (record,))
             raise
 
-    async def _give_up(self, record: SubmitRecord, error: ServerError) -> None:
+    def _give_up(self, record: SubmitRecord, error: ServerError) -> None:
         record.state, record.error = "removed", error.detail
         self._log.append(self._conversation.id, (), (record,))
         self._conversation.wake()
@@ -254,7 +254,7 @@ class Messages:
                 lambda: self._steered(record, turn.turn_id),
             )
         except (CoreRefused, TurnNotSteerable) as error:
-            await self._give_up(record, error)
+            self._give_up(record, error)
             raise
         except Unavailable:
             self.queue.hold(record)
@@ -265,8 +265,11 @@ class Messages:
     def _steered(self, record: SubmitRecord, turn_id: str) -> None:
         record.state = "steered"
         self._conversation.open.steered(turn_id)
-        if turn_id in self._conversation.open.turns:
-            self._underway.join(record)
+        if turn_id not in self._conversation.open.turns:  # ended before the core's yes got here
+            self._send_again(record)
+            self.kick()
+            return
+        self._underway.join(record)
         self._log.append(self._conversation.id, (), (record,))
         self._conversation.wake()
 
