@@ -29,20 +29,21 @@ RATE_LIMITS: Final = "account/rateLimits/updated"
 ACCOUNT_UPDATED: Final = "account/updated"
 ERROR: Final = "error"
 
-TEXT_DELTAS: Final = frozenset(
-    {
-        "item/agentMessage/delta",
-        "item/plan/delta",
-        "item/reasoning/summaryTextDelta",
-        "item/reasoning/textDelta",
-        "item/commandExecution/outputDelta",
-        "item/fileChange/outputDelta",
-    }
-)
+DELTA_OF: Final[dict[str, str]] = {  # what type of item a delta belongs to
+    "item/agentMessage/delta": "agentMessage",
+    "item/plan/delta": "plan",
+    "item/reasoning/summaryTextDelta": "reasoning",
+    "item/reasoning/textDelta": "reasoning",
+    "item/commandExecution/outputDelta": "commandExecution",
+    "item/fileChange/outputDelta": "fileChange",
+}
+TEXT_DELTAS: Final = frozenset(DELTA_OF)
 
 # --- events that this server makes ---------------------------------------------------------
 
 ITEM_DISCARDED: Final = "item/discarded"
+ITEM_GAP: Final = "item/gap"
+TURN_STALLED: Final = "turn/stalled"
 APPROVAL_REQUESTED: Final = "approval/requested"
 APPROVAL_RESOLVED: Final = "approval/resolved"
 QUEUE_CHANGED: Final = "queue/changed"
@@ -56,9 +57,18 @@ OURS: Final[dict[str, str]] = {
     ITEM_DISCARDED: (
         "An item that will never be finished. `data`: `{itemId, reason, item}`; `reason` is"
         " `retried` (the model's stream broke and is tried again), `steered`, `interrupted`,"
-        " `failed` (its turn failed), `core_lost` (the core died) or `expired` (a background"
-        " command outlived the server's `item_limit`); `item` is its last form with all text"
-        " so far. Drop it from view, or show it as broken off."
+        " `failed` (its turn failed), `core_lost` (the core died, or no longer knows of it) or"
+        " `expired` (a background command outlived the server's `item_limit`); `item` is its"
+        " last form with all text so far. Drop it from view, or show it as broken off."
+    ),
+    ITEM_GAP: (
+        "Deltas of an open item are missing here. `data`: `{turnId, itemId, reason}`; `reason`"
+        " is `not_connected` (the core went on while nobody heard it) or `log_full` (the disk"
+        " did not keep up). The item's end mends it: a finished message has its whole text."
+    ),
+    TURN_STALLED: (
+        "A turn that waits for the model gave no sign for longer than `turn_silence` and is being"
+        " interrupted. `data`: `{turnId, silent_seconds}`."
     ),
     APPROVAL_REQUESTED: (
         "The core asks for a decision. `data`: `{approval_id, kind, method, request}`."
@@ -97,7 +107,8 @@ ENVELOPE: Final[dict[str, str]] = {
     "item_type": "On events about an item: `agentMessage`, `commandExecution`, `fileChange` …",
     "text": "On deltas: the text to append.",
     "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …",
-    "synthetic": "Only on events that this server made in the core's stead: the reason.",
+    "synthetic": "Only on events that this server made in the core's stead: the reason. `history`:"
+    " it happened while nobody was connected to the core, and is told from what the core keeps.",
     "policy": "Only on `turn/started`: all that the turn runs under.",
     "folded": "Only on the end of an item: how many deltas of it are gone from the log, because"
     " the finished item holds their text (a command's output: its output route).",

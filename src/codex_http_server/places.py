@@ -43,8 +43,13 @@ class Places:
         return self.state / "server.json"
 
     @property
+    def core_lock(self) -> Path:
+        """Held by the keeper of this home's core, for as long as it lives."""
+        return self.state / "core.lock"
+
+    @property
     def core_record(self) -> Path:
-        """The core that this home's server started, written before the core is used."""
+        """The core of this home and its keeper, written before the core is used."""
         return self.state / "core.json"
 
     @property

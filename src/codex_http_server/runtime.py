@@ -31,12 +31,14 @@ from codex_http_server.api.services import Services
 from codex_http_server.auth.policy import gate
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
+from codex_http_server.conversations.watchdog import Limits
 from codex_http_server.engine import protocol
 from codex_http_server.engine.base import CoreState
 from codex_http_server.engine.codex import CodexEngine
 from codex_http_server.engine.core import CoreOptions
+from codex_http_server.engine.kept import Bond
 from codex_http_server.engine.lock import ServerLock
-from codex_http_server.engine.process import find_core, reap
+from codex_http_server.engine.process import find_core
 from codex_http_server.errors import PortTaken, ServerError, SettingsError, StartError
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Event
@@ -57,12 +59,20 @@ OnReady = Callable[[dict[str, Any]], None]
 class Runtime:
     """All parts of one server, put together. `run` ends within 5 s of `stop`."""
 
-    def __init__(self, settings: Settings, where: Places, binary: Path) -> None:
+    def __init__(self, settings: Settings, where: Places, binary: Path, bond: Bond) -> None:
         self._places = where
         self._binary = binary
-        self._log = SqliteLog(where.database, where.home, self._publish)
-        self._manager = Manager(self._log, int(settings.item_limit * 3600 * 1000))
-        options = CoreOptions(binary, where, settings.pass_env, settings.core_wait)
+        backlog = settings.log_backlog
+        self._log = SqliteLog(where.database, where.home, self._publish, backlog)
+        limits = Limits(
+            item_ms=int(settings.item_limit * 3600 * 1000),
+            silence_ms=int(settings.turn_silence * 1000),
+            core_memory=settings.core_memory,
+        )
+        self._manager = Manager(self._log, limits)
+        options = CoreOptions(
+            binary, where, settings.pass_env, settings.core_wait, settings.core_check, bond
+        )
         self._engine = CodexEngine(options, self._manager, settings.request_timeout)
         self._manager.attach(self._engine)
         self._accounts = Accounts(self._engine)
@@ -203,8 +213,8 @@ async def serve(plan: Plan) -> None:
     with ExitStack() as held:
         lock = held.enter_context(ServerLock(where))
         listening = held.enter_context(await _listen(settings.host, settings.port))
-        await asyncio.to_thread(reap, where.core_record)
-        runtime = Runtime(settings, where, binary)
+        bond = Bond(settings.adopt_within, os.getppid() if plan.exit_with_parent else None)
+        runtime = Runtime(settings, where, binary, bond)
         url = _url(listening)
 
         def on_listening() -> None:

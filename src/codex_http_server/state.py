@@ -8,14 +8,14 @@ owes and never sends), `lost` ends all that a dead core left open. Replaying the
 What the core does not end itself (measured on 0.163):
 - a model stream that breaks and is retried leaves its open items; the retry opens new ones;
 - a steer or an interrupt in mid-answer leaves the open message;
-- a dead core sends nothing at all.
+- a dead core sends nothing at all, and a living one repeats nothing that was missed.
 A command is different: sent to the background it outlives its turn and ends by itself.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import Enum
 from typing import Any, Final, Literal, Protocol
 
@@ -84,6 +84,10 @@ class Happened(Protocol):
 Key = tuple[str, str]  # turn id and item id: an item's id alone is the provider's
 
 
+def _key(event: Happened) -> Key:
+    return event.turn_id or "", event.item_id or ""
+
+
 class OpenItem:
     """An item that has started and not ended, with all text so far."""
 
@@ -92,6 +96,8 @@ class OpenItem:
         self.item_id = event.item_id or ""
         self.item_type = event.item_type
         self.left_ms: int | None = None  # when its turn ended without it
+        self.has_gap = False  # deltas of it were missed
+        self.left_out = False  # the last delta of it was not given to the log
         self._data = event.data
         self._parts: dict[tuple[str, int], list[str]] = {}
         self._size = 0
@@ -103,6 +109,10 @@ class OpenItem:
         self._size += len(event.text) if self.item_type in OUTLIVES_TURN else 0
         index = _index(event) if self.item_type == "reasoning" else 0
         self._parts.setdefault((event.type, index), []).append(event.text)
+
+    def gap(self, reason: str, at_ms: int) -> Draft:
+        """That deltas are missing here."""
+        return _gap((self.turn_id, self.item_id), self.item_type, reason, at_ms)
 
     def form(self) -> dict[str, Any]:
         """The item in the core's shape, as far as it got."""
@@ -188,6 +198,7 @@ class Open:
         self.turns: dict[str, OpenTurn] = {}
         self.items: dict[Key, OpenItem] = {}
         self._ended: deque[Key] = deque(maxlen=ENDED_KEPT)
+        self._finished: deque[Key] = deque(maxlen=ENDED_KEPT)
         self._ended_turns: deque[str] = deque(maxlen=ENDED_KEPT)
         self._diffs: dict[str, int] = {}
 
@@ -203,10 +214,10 @@ class Open:
 
     def apply(self, event: Happened) -> None:
         """Fold one event into the state."""
-        key = (event.turn_id or "", event.item_id or "")
+        key = _key(event)
         match event.type:
             case events.TURN_STARTED:
-                self._start_turn(event, key[0])
+                self.turns[key[0]] = OpenTurn(event)
             case events.TURN_COMPLETED:
                 self._end_turn(event, key[0])
             case events.ITEM_STARTED:
@@ -214,14 +225,13 @@ class Open:
             case events.ITEM_COMPLETED | events.ITEM_DISCARDED:
                 self.items.pop(key, None)
                 self._ended.append(key)
+                if event.type == events.ITEM_COMPLETED:
+                    self._finished.append(key)
+            case events.ITEM_GAP if key in self.items:
+                self.items[key].has_gap = True
             case _:
                 if event.text is not None and key in self.items:
                     self.items[key].add(event)
-
-    def _start_turn(self, event: Happened, turn_id: str) -> None:
-        self.turns[turn_id] = OpenTurn(event)
-        if turn_id in self._ended_turns:  # a turn that goes on will end again
-            self._ended_turns.remove(turn_id)
 
     def _end_turn(self, event: Happened, turn_id: str) -> None:
         self.turns.pop(turn_id, None)
@@ -240,29 +250,74 @@ class Open:
 
     def admit(self, draft: Draft, *, will_retry: bool = False) -> list[Draft]:
         """The drafts to append for one event of the core, in order; none if it is a repeat."""
-        turn_id = draft.turn_id or ""
+        if self._is_repeat(draft):
+            return []
         ends: list[Draft] = []
         match draft.type:
-            case events.ITEM_COMPLETED if self._was_ended((turn_id, draft.item_id or "")):
-                return []
-            case events.TURN_COMPLETED if turn_id in self._ended_turns:
-                return []
-            case events.TURN_DIFF if not self._new_diff(draft):
-                return []
             case events.ITEM_STARTED:
                 ends = self._replaced_by(draft)
             case events.TURN_COMPLETED:
                 ends = self._left_by_turn(draft)
             case events.ERROR if will_retry:
-                ends = self._discard(self._of_turn(turn_id, MODEL_ITEMS), "retried", draft.at_ms)
+                broken = self._of_turn(draft.turn_id or "", MODEL_ITEMS)
+                ends = self._discard(broken, "retried", draft.at_ms)
+            case kind if kind in events.DELTA_OF and draft.item_id:
+                ends = [] if _key(draft) in self.items else _missed_start(draft)
             case _:
                 pass
         return [*ends, draft]
+
+    def _is_repeat(self, draft: Draft) -> bool:
+        """Whether this has happened before: the history of the core told it, or its end is in."""
+        key = _key(draft)
+        match draft.type:
+            case events.TURN_STARTED:
+                return key[0] in self.turns or key[0] in self._ended_turns
+            case events.TURN_COMPLETED:
+                return key[0] in self._ended_turns
+            case events.ITEM_STARTED:
+                return key in self.items or key in self._finished
+            case events.TURN_DIFF:
+                return not self._new_diff(draft)
+            case kind if kind == events.ITEM_COMPLETED or kind in events.DELTA_OF:
+                return self._was_ended(key)
+            case _:
+                return False
 
     def lost(self, reason: str, at_ms: int) -> list[Draft]:
         """Ends for all that is open, because the core that ran it is gone."""
         ends = self._discard(list(self.items.values()), "core_lost", at_ms)
         return ends + [turn.end(at_ms, reason) for turn in self.turns.values()]
+
+    def after_gap(self, running: Collection[str], adopted: bool, at_ms: int) -> list[Draft]:
+        """What becomes of all that is open once the core's history has been told.
+
+        In an `adopted` core what still runs goes on, with a gap; all else was lost with a core.
+        `running` are the item ids of commands that run.
+        """
+        if not adopted:
+            return self.lost("core_lost", at_ms)
+        goes_on = [
+            item for item in self.items.values()
+            if item.turn_id in self.turns or item.item_id in running
+        ]  # fmt: skip
+        lost = [item for item in self.items.values() if item not in goes_on]
+        return [
+            *(item.gap("not_connected", at_ms) for item in goes_on),
+            *self._discard(lost, "core_lost", at_ms),
+        ]
+
+    def waits_for_model(self, turn_id: str) -> bool:
+        """Whether nothing but the model can be what this turn waits for: no command or tool."""
+        return all(
+            item.item_type in MODEL_ITEMS
+            for item in self.items.values()
+            if item.turn_id == turn_id and item.item_type != "userMessage"
+        )
+
+    def turn_ids(self) -> set[str]:
+        """The turns that are open, and those of open items."""
+        return {*self.turns, *(item.turn_id for item in self.items.values())}
 
     def expired(self, before_ms: int, at_ms: int) -> list[Draft]:
         """Ends for background commands whose turn ended before `before_ms`."""
@@ -287,10 +342,13 @@ class Open:
     def _replaced_by(self, draft: Draft) -> list[Draft]:
         """After a steer the first new item of the model shows that the open one is dead."""
         turn = self.turns.get(draft.turn_id or "")
-        if turn is None or not turn.steered or draft.item_type not in MODEL_ITEMS:
+        if turn is None or draft.item_type not in MODEL_ITEMS:
             return []
         dead = self._of_turn(turn.turn_id, MODEL_ITEMS - {"plan"})
-        return self._discard(dead, "steered", draft.at_ms)
+        if turn.steered:
+            return self._discard(dead, "steered", draft.at_ms)
+        # A model makes one item after the other: its end was missed because there was none.
+        return self._discard([item for item in dead if item.has_gap], "retried", draft.at_ms)
 
     def _left_by_turn(self, draft: Draft) -> list[Draft]:
         """Items of a turn that ends, but for those that may outlive it."""
@@ -317,6 +375,40 @@ class Open:
 
 
 _LEFT: Final = {"interrupted": "interrupted", "failed": "failed"}
+
+
+def _missed_start(delta: Draft) -> list[Draft]:
+    """A start for an item that is first heard of by a delta: its own was missed."""
+    turn_id, item_id = delta.turn_id or "", delta.item_id or ""
+    item_type = events.DELTA_OF[delta.type]
+    thread: dict[str, Any] = msgspec.json.decode(delta.data)
+    item: dict[str, Any] = {"type": item_type, "id": item_id}
+    if item_type in ("agentMessage", "plan"):
+        item["text"] = ""
+    start = Draft(
+        type=events.ITEM_STARTED,
+        data=raw({"item": item, "threadId": thread.get("threadId"), "turnId": turn_id}),
+        at_ms=delta.at_ms,
+        turn_id=turn_id,
+        item_id=item_id,
+        item_type=item_type,
+        status="inProgress",
+        synthetic="history",
+    )
+    return [start, _gap(_key(delta), item_type, "not_connected", delta.at_ms)]
+
+
+def _gap(key: Key, item_type: str | None, reason: str, at_ms: int) -> Draft:
+    turn_id, item_id = key
+    body = {"turnId": turn_id, "itemId": item_id, "reason": reason}
+    return Draft(
+        type=events.ITEM_GAP,
+        data=raw(body),
+        at_ms=at_ms,
+        turn_id=turn_id,
+        item_id=item_id,
+        item_type=item_type,
+    )
 
 
 def _discarded(item: OpenItem, reason: str, at_ms: int) -> Draft:

@@ -72,7 +72,7 @@ async def running(
 ) -> AsyncIterator[tuple[CodexEngine, Recorder]]:
     where = places(site.home, None, site.root / "state")
     recorder = Recorder()
-    options = CoreOptions(binary or find_core(None), where, (), 10.0, transport)
+    options = CoreOptions(binary or find_core(None), where, (), 10.0, transport=transport)
     engine = CodexEngine(options, recorder, 20.0)
     task = asyncio.create_task(engine.run())
     try:

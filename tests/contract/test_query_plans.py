@@ -20,6 +20,8 @@ CALLS: list[Callable[[SqliteLog], Any]] = [
     lambda log: log.snapshot("a", 9, 10, ("t",)),
     lambda log: log.items("a", 9, 10),
     lambda log: log.turn_events("a", "t"),
+    lambda log: log.turn_ids("a"),
+    lambda log: log.submits_of("a", ("t", "u")),
     lambda log: log.output("a", "t", "i", 0, 10),
     lambda log: log.conversation("a"),
     lambda log: log.conversations(ConversationFilter(), "zzz", 10),

@@ -20,7 +20,7 @@ from codex_http_server.engine.transport import connect_socket
 from codex_http_server.testing.answers import Gate, Text
 from tests.support.codes import refused
 from tests.support.commands import until
-from tests.support.judge import check_whole
+from tests.support.judge import check_reader, check_whole
 from tests.support.server import PATIENCE, Server, Site, start
 
 
@@ -153,3 +153,36 @@ async def _compact(site: Site, thread_id: str) -> None:
     peer.notify("initialized")
     await peer.request("thread/compact/start", {"threadId": thread_id}, deadline=PATIENCE)
     transport.close()
+
+
+def test_what_waits_for_a_full_disk_is_bounded_and_only_deltas_are_left_out(
+    site: Site, small_disk: Path
+) -> None:
+    site.configure(stream_idle_timeout_ms=60_000, sandbox_mode="read-only")
+    flood, rest = Gate(), Gate()
+    pieces = [f"{number:03d}{'x' * 400} " for number in range(600)]
+    text = ["begin ", flood, *pieces, rest, "end"]
+    arguments = ("--data-dir", str(small_disk), "--log-backlog", "65536")
+    with start(site, *arguments) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        site.provider.expect(Text(text))
+        with server.read(conversation) as reader:
+            server.send(conversation, "begin")
+            reader.wait(lambda e: e.get("text") == "begin ")
+            ballast = small_disk / "ballast"
+            with ballast.open("wb", buffering=0) as file:
+                _fill(file.fileno())
+            flood.open()
+            rest.wait_reached()
+            until(lambda: "the log is full" in "".join(server.log), "the turn is interrupted")
+            ballast.unlink()
+            gap = reader.wait_type("item/gap")
+            assert gap["data"]["reason"] == "log_full"
+            reader.wait_type("turn/completed", status="interrupted")
+        log = server.events(conversation)
+        check_whole(log)
+        check_reader(reader.events, log)
+        (end,) = [e for e in log if e["type"] == "item/discarded"]
+        assert "".join(text[:1] + pieces) == end["data"]["item"]["text"]  # nothing of it is lost
+        assert sum(len(e["data"]["delta"]) for e in log if e["type"].endswith("delta")) < 200_000

@@ -7,9 +7,8 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pytest
 
 from codex_http_server.engine import process
 from codex_http_server.engine.lock import write_private
-from codex_http_server.engine.process import Child, find_core, identity, reap, rotate, spawn
+from codex_http_server.engine.process import Child, birth, find_core, rotate, spawn
 from codex_http_server.errors import CoreMissing
 
 ENGINES = Path(__file__).parent / "engines"
@@ -35,7 +34,6 @@ def record(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "STOP_TERM", 0.4)
-    monkeypatch.setattr(process, "REAP_TERM", 0.4)
 
 
 @contextlib.asynccontextmanager
@@ -43,7 +41,7 @@ async def running(engine: str, record: Path) -> AsyncIterator[tuple[Child, str]]
     """A child that has said that it is ready, and what it said."""
     command = [sys.executable, str(ENGINES / f"{engine}.py")]
     output = record.with_name("core.log")
-    child = await spawn(command, os.environ, record=record, output=output, socket=None)
+    child = await spawn(command, os.environ, record=record, output=output)
     try:
         assert child.process.stdout is not None
         async with asyncio.timeout(PATIENCE):
@@ -119,48 +117,49 @@ async def test_a_command_left_by_a_core_that_died_is_killed_too(record: Path) ->
 # --- the record ----------------------------------------------------------------------------
 
 
-async def test_the_core_is_on_record_before_it_starts_and_with_its_pid_after(
+async def test_a_core_is_on_record_once_by_pid_and_birth_for_as_long_as_it_lives(
     record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written: list[tuple[dict[str, Any], int]] = []
+    written: list[dict[str, Any]] = []
 
     def write(path: Path, value: dict[str, Any]) -> None:
-        written.append((value, len(psutil.Process().children())))
+        written.append(value)
         write_private(path, value)
 
     monkeypatch.setattr(process, "write_private", write)
-    before = len(psutil.Process().children())
     async with running("polite", record) as (child, _):
-        (first, none), (second, one) = written
-        assert (none, one) == (before, before + 1)
-        assert "pid" not in first
-        assert second == first | identity(child.pid)
-        assert kept(record) == second
+        command = [sys.executable, str(ENGINES / "polite.py")]
+        assert written == [{"command": command, "pid": child.pid, "birth": birth(child.pid)}]
+        assert kept(record) == written[0]
         await child.stop()
     assert kept(record) is None
 
 
-async def test_the_socket_s_path_is_on_record_and_the_core_has_no_pipes(record: Path) -> None:
-    socket = str(record.with_name("x.sock"))
-    command = [sys.executable, str(ENGINES / "polite.py"), socket]
-    output = record.with_name("core.log")
-    child = await spawn(command, os.environ, record=record, output=output, socket=socket)
-    try:
-        assert (kept(record) or {})["socket"] == socket
-        assert (child.process.stdout, child.process.stdin) == (None, None)
+async def test_the_birth_of_a_process_is_its_own_and_of_no_one_else(record: Path) -> None:
+    async with running("polite", record) as (first, _):
+        async with running("polite", record) as (second, _):
+            births = [birth(pid) for pid in (os.getpid(), first.pid, second.pid)]
+            assert births == [birth(pid) for pid in (os.getpid(), first.pid, second.pid)]
+        assert birth(first.pid) == births[1]
+    assert None not in births
+    assert len(set(births)) == 3
+    assert [birth(first.pid), birth(second.pid)] == [None, None]
+
+
+async def test_the_core_has_a_session_of_its_own(record: Path) -> None:
+    async with running("polite", record) as (child, _):
         assert os.getpgid(child.pid) == os.getsid(child.pid) == child.pid
-    finally:
-        await child.stop()
 
 
 async def test_the_core_gets_exactly_the_environment_it_was_given(record: Path) -> None:
-    command = ["/usr/bin/env"]
-    output = record.with_name("core.log")
     given = {"CODEX_HOME": "/h", "LC_ALL": "C"}
-    child = await spawn(command, given, record=record, output=output, socket="x")
-    await child.wait()
+    output = record.with_name("core.log")
+    child = await spawn(["/usr/bin/env"], given, record=record, output=output)
+    assert child.process.stdout is not None
+    async with asyncio.timeout(PATIENCE):
+        said = await child.process.stdout.read()
     await child.stop()
-    assert dict(line.split("=", 1) for line in output.read_text().splitlines()) == given
+    assert dict(line.split("=", 1) for line in said.decode().splitlines()) == given
 
 
 async def test_a_core_that_can_not_be_run_leaves_no_record(record: Path) -> None:
@@ -168,128 +167,27 @@ async def test_a_core_that_can_not_be_run_leaves_no_record(record: Path) -> None
     text.write_text("not a program")
     for command in (str(record.with_name("absent")), str(text)):
         with pytest.raises(CoreMissing, match="can't be run"):
-            await spawn([command], {}, record=record, output=record.with_name("o"), socket=None)
+            await spawn([command], {}, record=record, output=record.with_name("o"))
         assert kept(record) is None
 
 
 async def test_a_core_that_can_not_be_registered_is_not_left_running(
     record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pids: list[int] = []
+
     def write(path: Path, value: dict[str, Any]) -> None:
-        if "pid" in value:
-            raise OSError("no space left on device")
-        write_private(path, value)
+        pids.append(value["pid"])
+        assert psutil.pid_exists(value["pid"])
+        raise OSError("no space left on device")
 
     monkeypatch.setattr(process, "write_private", write)
-    mark = str(record.with_name("mark.sock"))
-    command = [sys.executable, str(ENGINES / "polite.py"), mark]
+    command = [sys.executable, str(ENGINES / "polite.py")]
     with pytest.raises(OSError, match="no space"):
-        await spawn(command, {}, record=record, output=record.with_name("o"), socket=mark)
-    left = [child for child in psutil.Process().children() if mark in child.cmdline()]
-    for child in left:
-        child.kill()
-    assert left == []
-
-
-# --- what an earlier server left -----------------------------------------------------------
-
-
-class Left:
-    """A process that no one here is the parent of, as after a crash of the server."""
-
-    def __init__(self, engine: str, *arguments: str) -> None:
-        command = [sys.executable, str(ENGINES / f"{engine}.py"), *arguments]
-        code = (
-            "import subprocess, sys\n"
-            "child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True,"
-            " start_new_session=True)\n"
-            "print(child.pid, child.stdout.readline())"
-        )
-        parent = subprocess.run(
-            [sys.executable, "-c", code, *command],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-            timeout=PATIENCE,
-        )
-        pid, self.said = parent.stdout.split()
-        self.pid = int(pid)
-
-    @property
-    def lives(self) -> bool:
-        try:
-            return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-
-
-@pytest.fixture
-def left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Left]:
-    made = Left(getattr(request, "param", "polite"), str(tmp_path / "left.sock"))
-    assert made.lives
-    yield made
-    made.kill()
-
-
-@pytest.mark.parametrize("left", ["polite", "deaf_to_sigterm"], indirect=True)
-def test_a_left_core_is_known_by_pid_and_start_time_and_ended(left: Left, record: Path) -> None:
-    write_private(record, {"command": [], "socket": None} | identity(left.pid))
-    assert reap(record) == left.pid
-    assert not left.lives
-    assert not record.exists()
-
-
-def test_a_left_core_without_a_pid_on_record_is_known_by_its_socket(
-    left: Left, record: Path
-) -> None:
-    write_private(record, {"command": [], "socket": str(record.with_name("left.sock"))})
-    assert reap(record) == left.pid
-    assert not left.lives
-
-
-@pytest.mark.parametrize("left", ["leaves_a_child"], indirect=True)
-async def test_the_commands_of_a_left_core_end_with_it(left: Left, record: Path) -> None:
-    write_private(record, identity(left.pid))
-    assert reap(record) == left.pid
-    assert await has_ended(int(left.said))
-
-
-@pytest.mark.parametrize("off", [-10.0, 0.2, 3600.0])
-def test_a_stranger_under_the_same_pid_is_not_touched(left: Left, record: Path, off: float) -> None:
-    known = identity(left.pid)
-    stranger = known | {"started_at": known["started_at"] + off}
-    write_private(record, {"socket": str(record.with_name("left.sock"))} | stranger)
-    assert reap(record) is None
-    assert left.lives
-    assert not record.exists()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        None,
-        "",
-        "{",
-        "[]",
-        "{}",
-        '{"pid": "1"}',
-        '{"pid": 1, "started_at": null, "socket": null}',
-        '{"socket": "/nowhere/of-anyone.sock"}',
-        '{"pid": 4194303, "started_at": 1.5}',
-    ],
-)
-def test_a_record_that_leads_to_no_one_ends_no_one(
-    left: Left, record: Path, content: str | None
-) -> None:
-    if content is not None:
-        record.write_text(content)
-    assert reap(record) is None
-    assert left.lives
-    assert not record.exists()
+        await spawn(command, {}, record=record, output=record.with_name("o"))
+    (pid,) = pids
+    assert await has_ended(pid)
+    assert kept(record) is None
 
 
 # --- the output and the binary -------------------------------------------------------------

@@ -91,7 +91,7 @@ def test_a_conversation_goes_on_after_a_restart_of_the_server(site: Site, how: s
         assert ids == [empty, used]
 
 
-def test_kill_9_of_the_server_in_mid_turn_is_ended_at_the_next_start(site: Site) -> None:
+def test_server_and_core_killed_in_mid_turn_it_is_ended_at_the_next_start(site: Site) -> None:
     gate = Gate()
     site.provider.expect(Text(["one ", "two ", gate]))
     with start(site) as server:
@@ -101,15 +101,16 @@ def test_kill_9_of_the_server_in_mid_turn_is_ended_at_the_next_start(site: Site)
             server.send(conversation, "begin")
             reader.wait(lambda e: e.get("text") == "two ")
             queued = server.send(conversation, "then this")
-            core = server.core()
+            core, keeper = server.core(), server.keeper()
             server.kill()
             reader.wait_end()
         assert not gone(core)
+        keeper.kill()
     site.provider.expect(Text("the queued answer"))
     with start(site) as server:
         assert gone(core)
         with server.read(conversation, last_event_id=str(reader.seqs[-1])) as rest:
-            rest.wait_type("turn/completed", synthetic="server_restarted")
+            rest.wait_type("turn/completed", status="interrupted", synthetic="core_lost")
             rest.wait_type("turn/completed", status="completed")
         log = server.events(conversation)
         check_whole(log)

@@ -137,10 +137,13 @@ class Server:
 
     def core(self) -> psutil.Process:
         """The core's process."""
-        for child in psutil.Process(self.process.pid).children():
-            if child.status() != psutil.STATUS_ZOMBIE and "--listen" in child.cmdline():
-                return child
-        raise AssertionError("the server has no core")
+        record = core_record(self.site)
+        assert record, "the server has no core"
+        return psutil.Process(record["pid"])
+
+    def keeper(self) -> psutil.Process:
+        """The process of the core's keeper."""
+        return psutil.Process(core_record(self.site)["keeper"]["pid"])
 
     def stop(self, timeout: float = 8.0) -> int:
         """SIGTERM and wait; the exit status."""
@@ -207,6 +210,14 @@ def _drain(process: subprocess.Popen[str], lines: list[str]) -> None:
     assert process.stderr is not None
     with process.stderr:
         lines.extend(process.stderr)
+
+
+def core_record(site: Site) -> Json:
+    """What is on disk about the core of this site; empty if nothing is."""
+    for path in (site.root / "state").glob("*/*/core.json"):
+        record = json.loads(path.read_text())
+        return record if "pid" in record else {}
+    return {}
 
 
 def gone(process: psutil.Process) -> bool:

@@ -17,13 +17,14 @@ import msgspec
 from codex_http_server import events
 from codex_http_server.clock import now_ms
 from codex_http_server.conversations import policy, views
+from codex_http_server.conversations.catchup import missed
 from codex_http_server.engine.base import Engine, Thread
 from codex_http_server.errors import NoTurn, ServerError
 from codex_http_server.eventlog.base import EventLog
-from codex_http_server.events import TEXT_DELTAS, Draft, raw
+from codex_http_server.events import TEXT_DELTAS, Draft, Event, raw
 from codex_http_server.logs import get_logger
 from codex_http_server.records import ConversationRecord, Record, Stated
-from codex_http_server.state import Open
+from codex_http_server.state import Open, OpenItem
 
 log = get_logger(__name__)
 
@@ -40,6 +41,11 @@ class Host(Protocol):
     @property
     def accepting(self) -> bool:
         """False once the server is stopping."""
+        ...
+
+    @property
+    def holds_back(self) -> bool:
+        """True while no new turn may start: the core is about to be recycled."""
         ...
 
     def bind(self, thread_id: str, conversation: Conversation) -> None:
@@ -65,7 +71,12 @@ class Conversation:
         self.turn_policies: dict[str, msgspec.Raw] = {}
         self.on_appended: Callable[[Sequence[Draft]], None] = lambda _: None
         self.starting = False
+        self.heard_ms = 0  # when the core last said something of it
         self._loaded = False
+        self._behind = False  # the core may have gone on while nobody heard it
+        self._held: list[tuple[Draft, bool]] | None = None  # what comes while we catch up
+        self._loading = asyncio.Lock()
+        self._life = 0  # of the connection to the core
         self._stopping: set[str] = set()
         self._changed = asyncio.Event()
         if record.thread_id:
@@ -93,15 +104,40 @@ class Conversation:
 
     def on_event(self, draft: Draft, will_retry: bool = False) -> None:
         """Take one event of the core."""
-        if draft.type in TEXT_DELTAS:  # the hot path: nothing but the log changes
-            self.open.apply(draft)
-            self.log.append(self.id, (draft,))
+        self.heard_ms = draft.at_ms
+        if self._held is not None:
+            self._held.append((draft, will_retry))
+            return
+        item = self.open.items.get((draft.turn_id or "", draft.item_id or ""))
+        if item is not None and draft.type in TEXT_DELTAS:  # the hot path: only the log changes
+            item.add(draft)
+            if self.log.is_full:
+                self._leave_out(item, draft.at_ms)
+            else:
+                item.left_out = False
+                self.log.append(self.id, (draft,))
             return
         self.append(self.open.admit(draft, will_retry=will_retry))
 
-    def on_core_lost(self, reason: str) -> None:
-        """The core is gone: end what it had open."""
+    def _leave_out(self, item: OpenItem, at_ms: int) -> None:
+        """Too much waits for the disk: deltas give way, ends and questions never do."""
+        if not item.left_out:
+            item.left_out = True
+            self.append([item.gap("log_full", at_ms)])
+
+    @property
+    def behind(self) -> bool:
+        """Whether the core may have gone on while nobody heard it: `load` finds out."""
+        return self._behind
+
+    def on_unheard(self, in_doubt: bool) -> None:
+        """The core can't be heard any more. What it has open may go on, or be lost with it."""
+        self._life += 1
         self._loaded = False
+        self._behind = self._behind or in_doubt or bool(self.open)
+
+    def on_core_lost(self, reason: str) -> None:
+        """The core is gone and its history out of reach: end what it had open."""
         self.append(self.open.lost(reason, now_ms()))
 
     def expire(self, before_ms: int) -> None:
@@ -111,6 +147,11 @@ class Conversation:
             expired = {end.item_id for end in ends}
             self.host.spawn(self._end_commands(expired.__contains__))
             self.append(ends)
+
+    def stalled(self, turn_id: str, silent_ms: int) -> None:
+        """Tell that a turn gave no sign for so long and is being interrupted."""
+        body = {"turnId": turn_id, "silent_seconds": silent_ms // 1000}
+        self.append([Draft(events.TURN_STALLED, raw(body), now_ms(), turn_id=turn_id)])
 
     def append(self, drafts: Sequence[Draft], records: Sequence[Record] = ()) -> None:
         """Fold the drafts into the state and append them, with what they change, in one commit."""
@@ -167,19 +208,55 @@ class Conversation:
 
     # --- the thread in the present core -----------------------------------------------------
 
-    async def load(self) -> bool:
-        """Make sure that the core has the thread loaded and sends us its events.
+    async def load(self) -> None:
+        """Make sure that the core has the thread loaded and sends us its events, and that the
+        log has what happened while it could not.
 
-        True if it had to be loaded now. A thread without a turn is unknown to a restarted core:
-        then a new one takes its place.
+        A thread without a turn is unknown to a restarted core: then a new one takes its place.
         """
-        if self._loaded:
-            return False
+        async with self._loading:
+            if self._loaded:
+                return
+            life = self._life
+            self._held = [] if self._behind else None
+            try:
+                await self._resume()
+                self._loaded = life == self._life
+                self._behind = self._behind and not self._loaded
+            finally:
+                self._release()
+
+    async def _resume(self) -> None:
         thread = await self.engine.resume_thread(self.record.thread_id)
-        if thread is None:
+        if thread is not None and self._behind:
+            await self._catch_up()
+        elif thread is None:
+            self.append(self.open.lost("core_lost", now_ms()))
             await self._replace_thread()
-        self._loaded = True
-        return True
+
+    def _release(self) -> None:
+        """Take what came while we caught up; what is known by now is recognised as a repeat."""
+        held, self._held = self._held, None
+        for draft, will_retry in held or ():
+            self.on_event(draft, will_retry)
+
+    async def _catch_up(self) -> None:
+        """Fill the log from what the core keeps; then what is open goes on or is ended."""
+        adopted, thread_id = self.engine.state.adopted, self.record.thread_id
+        await self.log.durable()
+        wanted = self.open.turn_ids()
+        known = await self.log.turn_ids(self.id)
+        past = await self.engine.read_past(thread_id, wanted, known)
+        ended = {
+            turn_id: [e.item_id for e in await self.log.turn_events(self.id, turn_id) if e.item_id]
+            for turn_id in wanted
+        }
+        open_items = {item.item_id for item in self.open.items.values()}
+        drafts = missed(past, thread_id, known, ended, open_items, adopted=adopted, at_ms=now_ms())
+        for draft in drafts:
+            self.append(self.open.admit(draft))
+        self.append(self.open.after_gap(past.running, adopted, now_ms()))
+        log.info("caught up with the core", events=len(drafts), adopted=adopted)
 
     async def _replace_thread(self) -> None:
         record = self.record
@@ -225,6 +302,10 @@ class Conversation:
         turn = self.open.current
         if turn is None:
             raise NoTurn("No turn is running in this conversation.")
+        if self._behind:
+            await self.load()
+            if turn.turn_id not in self.open.turns:
+                raise NoTurn("The turn has ended meanwhile.")
         self._stopping.add(turn.turn_id)
         await self.engine.interrupt_turn(self.record.thread_id, turn.turn_id)
         return turn.turn_id
@@ -245,16 +326,17 @@ class Conversation:
 
     # --- after a restart of the server ------------------------------------------------------
 
-    async def recover(self) -> None:
-        """Rebuild what was open from the log and end it: its core is gone."""
+    async def recover(self, in_doubt: bool, on_event: Callable[[Event], None]) -> None:
+        """Rebuild what was open from the log, `on_event` seeing each event since. Whether it
+        goes on is known once the core is."""
         after = self.record.open_since - 1
         while self.record.open_since and (page := await self.log.read(self.id, after, REPLAY)):
             for event in page:
                 self.open.apply(event)
+                on_event(event)
             after = page[-1].seq
-        if self.open:
-            self.append(self.open.lost("server_restarted", now_ms()))
-        elif self.record.open_since or self.record.status != "idle":
+        self._behind = in_doubt or bool(self.open)
+        if not self.open and (self.record.open_since or self.record.status != "idle"):
             self.record.open_since, self.record.status = 0, "idle"
             self.save()
 

@@ -15,12 +15,20 @@ from codex_http_server.clock import new_id, now_ms
 from codex_http_server.conversations import policy
 from codex_http_server.conversations.conversation import Conversation
 from codex_http_server.conversations.messages import Messages
+from codex_http_server.conversations.watchdog import Limits, Watchdog
 from codex_http_server.engine.base import CoreState, Engine, Question, Thread
-from codex_http_server.errors import ConversationNotFound, NoTurn, ServerError, Stopping
+from codex_http_server.errors import (
+    ConversationNotFound,
+    CoreRefused,
+    NoTurn,
+    ServerError,
+    Stopping,
+)
 from codex_http_server.eventlog.base import EventLog
 from codex_http_server.events import Draft, raw
 from codex_http_server.logs import bind, get_logger
 from codex_http_server.records import ConversationRecord, Stated
+from codex_http_server.state import Phase
 
 log = get_logger(__name__)
 
@@ -38,13 +46,18 @@ class Open(NamedTuple):
     conversation: Conversation
     messages: Messages
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the core has nothing to do for it."""
+        return self.messages.phase is Phase.IDLE and not self.conversation.open
+
 
 class Manager:
     """The `Listener` of the engine and the `Host` of the conversations."""
 
-    def __init__(self, log: EventLog, item_limit_ms: int) -> None:
+    def __init__(self, log: EventLog, limits: Limits) -> None:
         self._log = log
-        self._item_limit_ms = item_limit_ms
+        self._watchdog = Watchdog(limits, self._interrupt_silent)
         self._engine: Engine | None = None
         self._open: dict[str, Open] = {}
         self._opening: dict[str, asyncio.Task[Open]] = {}
@@ -70,6 +83,10 @@ class Manager:
     @property
     def accepting(self) -> bool:
         return not self._stopping
+
+    @property
+    def holds_back(self) -> bool:
+        return self._watchdog.holds_back
 
     def bind(self, thread_id: str, conversation: Conversation) -> None:
         self._threads[thread_id] = conversation
@@ -129,19 +146,35 @@ class Manager:
     def on_core(self, state: CoreState) -> None:
         was_ready, self._ready = self._ready, state.state == "ready"
         if was_ready and not self._ready:
+            for entry in self._open.values():
+                entry.messages.on_unheard()
+        if state.state in ("failed", "stopped"):
             reason = "server_stopped" if self._stopping else "core_lost"
             for entry in self._open.values():
                 entry.conversation.on_core_lost(reason)
-                entry.messages.on_core_lost()
         body = {"state": state.state, "version": state.version, "reason": state.reason}
         self._log.append(None, [Draft(events.CORE_STATE, raw(body), now_ms(), status=state.state)])
         self.on_core_state(state)
         if self._ready:
-            self._kick_all()
+            self._catch_up_all()
 
-    def _kick_all(self) -> None:
+    def _catch_up_all(self) -> None:
+        """Find out what went on while the core was not heard; then send what waits."""
         for entry in self._open.values():
+            if entry.conversation.behind:
+                self.spawn(self._catch_up(entry))
             entry.messages.kick()
+
+    async def _catch_up(self, entry: Open) -> None:
+        with bind(conversation_id=entry.conversation.id):
+            try:
+                await entry.conversation.load()
+            except CoreRefused as error:
+                log.warning("the core does not give the thread back", reason=error.detail)
+                entry.conversation.on_core_lost("core_lost")
+            except ServerError as error:
+                log.info("not caught up yet", reason=error.detail)
+        entry.messages.kick()
 
     # --- conversations ----------------------------------------------------------------------
 
@@ -196,7 +229,7 @@ class Manager:
 
     async def _take_in(self, record: ConversationRecord) -> Open:
         entry = self._hold(record)
-        entry.messages.queue.restore(await self._log.waiting(record.id))
+        await entry.messages.recover()
         self._open[record.id] = entry
         return entry
 
@@ -207,11 +240,10 @@ class Manager:
     # --- life -------------------------------------------------------------------------------
 
     async def recover(self) -> None:
-        """After a start: end what an earlier server left open; take in what waits."""
+        """After a start: take in what an earlier server left open, and what waits."""
         for record in await self._log.unfinished():
-            entry = await self._take_in(record)
             with bind(conversation_id=record.id):
-                await entry.conversation.recover()
+                await self._take_in(record)
 
     async def run(self) -> None:
         """Look after what is due, until cancelled."""
@@ -219,9 +251,10 @@ class Manager:
         while True:
             await asyncio.sleep(TICK)
             now = now_ms()
-            for entry in self.loaded():
-                entry.conversation.expire(now - self._item_limit_ms)
-            self._kick_all()
+            if self._ready:
+                self._watchdog.look(self.loaded(), self.engine, now)
+                self._catch_up_all()
+                await self._spare_the_log()
             if now - swept > SWEEP:
                 swept = now
                 self._log.forget_keys(now - KEYS_KEPT)
@@ -231,6 +264,18 @@ class Manager:
         busy = [entry for entry in self.loaded() if entry.conversation.open.turns]
         done = await asyncio.gather(*(self._interrupt(entry) for entry in busy))
         return [conversation_id for conversation_id in done if conversation_id]
+
+    async def _spare_the_log(self) -> None:
+        """While nothing can be written and the backlog is full, no turn may add to it."""
+        if self._log.is_full and self._log.failure is not None:
+            for conversation_id in await self.interrupt_all():
+                log.warning("interrupted: the log is full", conversation_id=conversation_id)
+
+    def _interrupt_silent(self, conversation: Conversation) -> None:
+        self.spawn(self._end_silent(self._open[conversation.id]))
+
+    async def _end_silent(self, entry: Open) -> None:
+        await self._interrupt(entry)
 
     async def _interrupt(self, entry: Open) -> str | None:
         try:

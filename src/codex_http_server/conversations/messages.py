@@ -33,7 +33,7 @@ from codex_http_server.errors import (
     TurnNotSteerable,
     Unavailable,
 )
-from codex_http_server.events import Draft, raw
+from codex_http_server.events import Draft, Event, raw
 from codex_http_server.logs import get_logger
 from codex_http_server.records import WAITING, SubmitRecord
 from codex_http_server.state import DECISIONS, Action, Phase
@@ -111,6 +111,8 @@ class Messages:
             action = self._decide(wanted)
             if action in ("start", "steer"):
                 await self._engine.wait_ready()
+                if self._conversation.behind:
+                    await self._conversation.load()
                 action = self._decide(wanted)  # a turn may have ended while we waited
             last = self._log.last_appended(self._conversation.id)
             record = wanted.record(self._conversation.id, last)
@@ -144,7 +146,8 @@ class Messages:
                 hint="Leave those away, or use while_busy: queue.",
             )
         # The outbox keeps its order: a new message does not overtake those that wait.
-        return "queue" if action == "start" and len(self.queue) else action
+        waits = len(self.queue) or self._conversation.host.holds_back
+        return "queue" if action == "start" and waits else action
 
     async def _take(self, record: SubmitRecord, action: Action) -> None:
         match action:
@@ -206,15 +209,20 @@ class Messages:
         )
 
     def _bind(self, record: SubmitRecord, turn_id: str, effective: Policy) -> None:
-        """The core took the message: this is its turn. Runs before the turn's first event."""
-        record.state, record.turn_id = "started", turn_id
+        """The core took the message: this is its turn. Runs before the turn's first event.
+
+        On disk it is in doubt until the turn's start is, in the same commit (`_on_appended`).
+        """
+        record.turn_id = turn_id
+        self._log.append(self._conversation.id, (), (msgspec.structs.replace(record),))
+        record.state = "started"
         self._starting = None
         self._conversation.turn_policies[turn_id] = raw(views.policy_fields(effective))
         if turn_id in self._conversation.open.turns:  # another client's turn took it in
             self._underway.join(record)
+            self._log.append(self._conversation.id, (), (record,))
         else:
             self._underway.expect(record)
-        self._log.append(self._conversation.id, (), (record,))
         self._conversation.wake()
 
     def _show(self, record: SubmitRecord) -> None:
@@ -305,14 +313,38 @@ class Messages:
     def _on_appended(self, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
             if draft.type == events.TURN_STARTED:
-                self._underway.started(draft.turn_id)
-                self._mark()
+                self._turn_started(draft.turn_id)
             elif draft.type == events.TURN_COMPLETED:
                 self._turn_ended(draft.turn_id)
-            elif draft.item_type == "userMessage" and draft.type == events.ITEM_STARTED:
+            elif draft.item_type == "userMessage":
                 self._recognise(draft)
 
+    def _turn_started(self, turn_id: str | None) -> None:
+        record = self._underway.started(turn_id)
+        if record is not None:
+            self._log.append(self._conversation.id, (), (record,))
+        self._mark()
+
+    async def recover(self) -> None:
+        """After a restart of the server: take in what waits, rebuild what was open, and know
+        the messages of the turns that may go on."""
+        conversation = self._conversation
+        self.queue.restore(await self._log.waiting(conversation.id))
+        shown: list[object] = []
+        await conversation.recover(self._in_doubt, lambda event: shown.append(_shown_by(event)))
+        for record in await self._log.submits_of(conversation.id, conversation.open.turn_ids()):
+            if record.state in ("started", "steered"):
+                self._underway.join(record)
+        for submit_id in shown:
+            self._underway.shown(submit_id)
+
+    @property
+    def _in_doubt(self) -> bool:
+        """Whether the core may have a message of which we do not know that it has."""
+        return any(record.state in ("starting", "steering") for record in self.queue)
+
     def _turn_ended(self, turn_id: str | None) -> None:
+        self._turn_started(turn_id)  # one that ends without a start has a message all the same
         for record in self._underway.ended(turn_id):
             self._send_again(record)
         self._mark()
@@ -326,10 +358,10 @@ class Messages:
 
     def _recognise(self, draft: Draft) -> None:
         """A turn shows a message: one in doubt is not sent again."""
-        item: dict[str, Any] = msgspec.json.decode(draft.data).get("item") or {}
-        self._underway.shown(item.get("clientId"))
+        submit_id = _shown_by(draft)
+        self._underway.shown(submit_id)
         for record in self.queue:
-            if record.id == item.get("clientId"):
+            if record.id == submit_id:
                 self._settled(record, draft.turn_id)
 
     def _settled(self, record: SubmitRecord, turn_id: str | None) -> None:
@@ -339,19 +371,21 @@ class Messages:
             self._underway.join(record)
         self.queue.announce("started", record)
 
-    def on_core_lost(self) -> None:
-        """Messages that the core had not turned into a turn yet are in doubt."""
+    def on_unheard(self) -> None:
+        """The core can't be heard: a message that it has not turned into a turn is in doubt."""
         expected = self._underway.lost()
         self._mark()
         if expected is not None:
-            expected.state, expected.turn_id = "starting", None
+            expected.state = "starting"
             self.queue.hold(expected)
+        self._conversation.on_unheard(self._in_doubt)
 
     # --- sending what waits -----------------------------------------------------------------
 
     def kick(self) -> None:
         """Send the next waiting message, if nothing runs. Called when that may have changed."""
-        ready = self._engine.state.state == "ready" and self._conversation.host.accepting
+        host = self._conversation.host
+        ready = self._engine.state.state == "ready" and host.accepting and not host.holds_back
         if len(self.queue) and ready and not self._kicked:
             self._kicked = True
             self._conversation.host.spawn(self._pump())
@@ -405,3 +439,11 @@ class Messages:
         else:
             record.state = "queued"
             self.queue.announce("restored", record)
+
+
+def _shown_by(event: Draft | Event) -> object:
+    """The submit id of the message that an event shows, or None."""
+    if event.item_type != "userMessage":
+        return None
+    item: dict[str, Any] = msgspec.json.decode(event.data).get("item") or {}
+    return item.get("clientId")

@@ -35,11 +35,14 @@ class Underway:
         """This message belongs to a turn that runs."""
         self._in_turns[record.id] = record
 
-    def started(self, turn_id: str | None) -> None:
-        """A turn has started."""
-        if self.expected is not None and self.expected.turn_id == turn_id:
-            self.join(self.expected)
-            self.expected = None
+    def started(self, turn_id: str | None) -> SubmitRecord | None:
+        """A turn has started; the message that waited for it."""
+        record = self.expected
+        if record is None or record.turn_id != turn_id:
+            return None
+        self.join(record)
+        self.expected = None
+        return record
 
     def shown(self, submit_id: object) -> None:
         """A turn shows this message among its items."""

@@ -5,7 +5,7 @@ Only words of this product: thread, turn, message, policy. `codex.py` is the imp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -21,6 +21,7 @@ class CoreState(msgspec.Struct, frozen=True):
     state: CoreStateName
     version: str | None = None
     reason: str | None = None
+    adopted: bool = False  # with `ready`: the core is an earlier one, and its turns may go on
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -37,6 +38,32 @@ class Thread(msgspec.Struct, frozen=True):
 
     id: str
     policy: Policy
+
+
+class PastItem(msgspec.Struct, frozen=True):
+    """A finished item as the core keeps it: `body` is the core's own."""
+
+    id: str
+    type: str | None
+    status: str | None
+    body: dict[str, Any]
+    ended_ms: int
+
+
+class PastTurn(msgspec.Struct, frozen=True):
+    """A turn as the core keeps it, with its finished items, oldest first."""
+
+    id: str
+    status: str
+    body: dict[str, Any]
+    items: list[PastItem]
+
+
+class Past(msgspec.Struct, frozen=True):
+    """What the core knows of a thread: turns, oldest first, and commands that run."""
+
+    turns: list[PastTurn]
+    running: dict[str, dict[str, Any]]  # by item id, the item as far as it is known
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -76,7 +103,8 @@ class Listener(Protocol):
         ...
 
     def on_core(self, state: CoreState) -> None:
-        """The core changed state. In any state but `ready`, everything open in it is lost."""
+        """The core changed state. In any state but `ready` it can't be heard; what it had open
+        goes on only if the next `ready` says `adopted`."""
         ...
 
 
@@ -143,6 +171,22 @@ class Engine(Protocol):
 
     async def find_message(self, thread_id: str, submit_id: str) -> str | None:
         """The id of the stored turn that holds the message with this submit id, or None."""
+        ...
+
+    async def read_past(
+        self, thread_id: str, wanted: Collection[str], known: Collection[str]
+    ) -> Past:
+        """The `wanted` turns and those that are newer than all `known` ones. Call it on a
+        resumed thread: what comes later is heard."""
+        ...
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that the core holds; 0 where there is none."""
+        ...
+
+    def recycle(self) -> None:
+        """Stop the core and start a new one, at once. What is open in it is lost."""
         ...
 
     async def rename_thread(self, thread_id: str, name: str) -> None:

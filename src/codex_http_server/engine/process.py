@@ -1,8 +1,7 @@
 """The core as a child process: start it, know it again later, end it for certain.
 
-Owns the child, its record on disk and its output file. Knows no protocol. The record is
-written twice: before the start with the socket's path (unique, and in the command line), after
-it with the pid, so that a server killed in between still leaves a trace that finds the core.
+Owns the child, its record on disk and its output file. Knows no protocol. `Child` is a core on
+pipes, which goes with its server; one that outlives it has a keeper (kept.py).
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 import psutil
 
+from codex_http_server.engine import keeper
 from codex_http_server.engine.lock import read_json, write_private
 from codex_http_server.errors import CoreMissing
 from codex_http_server.logs import get_logger
@@ -27,7 +27,7 @@ from codex_http_server.logs import get_logger
 log = get_logger(__name__)
 
 STOP_TERM: Final = 1.5  # seconds for the core to leave after SIGTERM (it takes 0.03-0.09)
-REAP_TERM: Final = 0.5  # seconds for a core left behind: with a turn open it drains for longer
+DRAIN: Final = 0.2  # seconds to the second SIGTERM: at the first, a core with a turn open drains
 STOP_KILL: Final = 2.0  # seconds for the kernel to report the end after SIGKILL
 KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no SIGKILL
 OUTPUT_MAX: Final = 8 * 1024 * 1024  # bytes of output kept, and the same again in `.1`
@@ -66,13 +66,18 @@ class Child:
         """Wait for its end; the exit status, negative for a signal."""
         return await self.process.wait()
 
+    @property
+    def status(self) -> int | None:
+        """The exit status once it has ended."""
+        return self.process.returncode
+
     async def stop(self) -> str:
         """The ladder: SIGTERM to the group, wait, SIGKILL, reap. Returns the rung it took.
 
         Takes at most `STOP_TERM + STOP_KILL` seconds. May be called on a dead child.
         """
         rung = await self._ladder()
-        _signal_group(self.pid, KILL)  # commands that outlived the core
+        kill_group(self.pid)  # commands that outlived the core
         forget(self._record)
         return rung
 
@@ -92,99 +97,95 @@ class Child:
 
 
 async def spawn(
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    *,
-    record: Path,
-    output: Path,
-    socket: str | None,
+    command: Sequence[str], environment: Mapping[str, str], *, record: Path, output: Path
 ) -> Child:
-    """Start a core in its own process group, registered before it is used.
+    """Start a core on pipes in its own process group, registered before it is used.
 
-    With `socket` None its stdin and stdout are pipes (stdio). Raises `CoreMissing`.
+    Raises `CoreMissing`.
     """
-    write_private(record, {"command": list(command), "socket": socket})
-    pipe = asyncio.subprocess.PIPE if socket is None else None
+    pipe = asyncio.subprocess.PIPE
     with os.fdopen(os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as out:
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 env=dict(environment),
-                stdin=pipe or asyncio.subprocess.DEVNULL,
-                stdout=pipe or out,
+                stdin=pipe,
+                stdout=pipe,
                 stderr=out,
                 start_new_session=True,
                 limit=256 * 1024 * 1024,
             )
         except OSError as error:
-            forget(record)
             raise CoreMissing(f"{command[0]} can't be run: {error.strerror}.") from error
     child = Child(process, record)
     try:
-        write_private(
-            record,
-            {"command": list(command), "socket": socket} | identity(process.pid),
-        )
+        write_private(record, {"command": list(command)} | identity(process.pid))
     except OSError:
         await child.stop()  # what can't be registered must not run
         raise
     return child
 
 
-def forget(record: Path) -> None:
-    """The core has ended: nothing is left to find."""
-    record.unlink(missing_ok=True)
+def forget(*left: Path) -> None:
+    """The core has ended: remove what would lead to it, the record first."""
+    for path in left:
+        path.unlink(missing_ok=True)
+
+
+def birth(pid: int) -> str | None:
+    """When this process was started, in words that no other process with its pid shares."""
+    if os.name == "posix":
+        return keeper.birth(pid)
+    with contextlib.suppress(psutil.Error):
+        return repr(psutil.Process(pid).create_time())
+    return None
 
 
 def identity(pid: int) -> dict[str, Any]:
-    """What tells a process from a later one with the same pid: start time and boot."""
-    with contextlib.suppress(psutil.Error):
-        return {
-            "pid": pid,
-            "started_at": psutil.Process(pid).create_time(),
-            "booted_at": round(psutil.boot_time()),
-        }
-    return {"pid": pid}
+    """What tells a process from a later one with the same pid."""
+    return {"pid": pid, "birth": birth(pid)}
 
 
 def reap(record: Path) -> int | None:
     """End the core that an earlier server of this home left behind. Returns its pid, or None.
 
-    Only a process that is provably the recorded one is touched: same pid and start time, or
-    the recorded socket path in its command line. Blocks for at most 2.5 s.
+    Only processes that are provably the recorded ones are touched: same pid, boot and start
+    time. Blocks for at most 8 s.
     """
-    found = _left_behind(read_json(record) or {})
-    if found is not None:
-        log.warning("ending a core left by an earlier server", pid=found.pid)
-        _end(found)
-    forget(record)
-    return found.pid if found else None
+    written = read_json(record) or {}
+    core, holder = _recorded(written), _recorded(written.get("keeper"))
+    if core is not None:
+        log.warning("ending a core left by an earlier server", pid=core.pid)
+        _end(core)
+    if holder is not None and not _ended(holder, STOP_KILL):  # it goes with its core
+        kill_group(holder.pid)
+        _ended(holder, STOP_KILL)
+    sockets = (written.get("control"), written.get("socket"))
+    forget(record, *(Path(each) for each in sockets if isinstance(each, str)))
+    return core.pid if core else None
 
 
-def _left_behind(written: dict[str, Any]) -> psutil.Process | None:
-    pid, started = written.get("pid"), written.get("started_at")
-    if isinstance(pid, int) and isinstance(started, float):
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(pid)
-            if abs(process.create_time() - started) < 0.05:
-                return process
-        return None
-    socket = written.get("socket")
-    if not isinstance(socket, str):
-        return None
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if any(socket in word for word in process.cmdline()):
-                return process
+def _recorded(written: Any) -> psutil.Process | None:
+    """The living process that is written here, if it is the very one."""
+    match written:
+        case {"pid": int(pid), "birth": str(born)} if birth(pid) == born:
+            with contextlib.suppress(psutil.Error):
+                return psutil.Process(pid)
+        case _:
+            pass
     return None
 
 
 def _end(process: psutil.Process) -> None:
-    for number, patience in ((signal.SIGTERM, REAP_TERM), (KILL, STOP_KILL)):
+    for number, patience in (
+        (signal.SIGTERM, DRAIN),
+        (signal.SIGTERM, STOP_TERM),
+        (KILL, STOP_KILL),
+    ):
         _signal_group(process.pid, number)
         if _ended(process, patience):
             break
-    _signal_group(process.pid, KILL)
+    kill_group(process.pid)
 
 
 def _ended(process: psutil.Process, patience: float) -> bool:
@@ -199,12 +200,24 @@ def _ended(process: psutil.Process, patience: float) -> bool:
     return False
 
 
+def kill_group(pid: int) -> None:
+    """End a process group that no longer listens."""
+    _signal_group(pid, KILL)
+
+
 def _signal_group(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.name == "posix":
             os.killpg(pid, number)
         else:
             os.kill(pid, signal.SIGTERM)
+
+
+def ending(status: int | None) -> str:
+    """How a core ended, in words; None where its keeper could not say."""
+    if status is None:
+        return "its keeper was killed"
+    return f"it was ended by signal {-status}" if status < 0 else f"it exited with {status}"
 
 
 def size_of(path: Path) -> int:

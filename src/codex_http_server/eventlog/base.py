@@ -59,6 +59,11 @@ class EventLog(Protocol):
         """Why nothing can be written at the moment, or None."""
         ...
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for the disk that what can be left out should be."""
+        ...
+
     def append(
         self,
         conversation_id: str | None,
@@ -121,6 +126,10 @@ class EventLog(Protocol):
         """The turn's start, items' ends, last diff and end, oldest first."""
         ...
 
+    async def turn_ids(self, conversation_id: str) -> set[str]:
+        """The turns whose start is in the log; the newest 1,000."""
+        ...
+
     async def output(
         self, conversation_id: str, turn_id: str, item_id: str, offset: int, limit: int
     ) -> OutputPage | None:
@@ -144,6 +153,12 @@ class EventLog(Protocol):
 
     async def waiting(self, conversation_id: str) -> list[SubmitRecord]:
         """Messages that wait or whose fate is open, in order."""
+        ...
+
+    async def submits_of(
+        self, conversation_id: str, turn_ids: Collection[str]
+    ) -> list[SubmitRecord]:
+        """The messages that belong to these turns."""
         ...
 
     async def submit(self, submit_id: str) -> SubmitRecord | None:

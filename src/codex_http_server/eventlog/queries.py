@@ -144,6 +144,15 @@ class Queries:
         sql = f"{SELECT} {where} ORDER BY seq"
         return await self._events(sql, (conv, *kinds, turn_id), conversation_id)
 
+    async def turn_ids(self, conversation_id: str) -> set[str]:
+        conv = self._nums.get(conversation_id, 0)
+        sql = f"SELECT turn FROM event WHERE {MARKED} ORDER BY seq DESC LIMIT 1000"  # noqa: S608
+
+        def query(connection: sqlite3.Connection) -> set[str]:
+            return {row[0] for row in connection.execute(sql, (conv, TURN_STARTED))}
+
+        return await self._reader.read(query)
+
     async def output(
         self, conversation_id: str, turn_id: str, item_id: str, offset: int, limit: int
     ) -> OutputPage | None:
@@ -182,6 +191,14 @@ class Queries:
             " AND state IN ('queued', 'starting', 'steering') ORDER BY place"
         )
         return [rows.submit_of(b) for b in await self._bodies(sql, (conversation_id,))]
+
+    async def submits_of(
+        self, conversation_id: str, turn_ids: Collection[str]
+    ) -> list[SubmitRecord]:
+        marks = ",".join("?" * len(turn_ids))
+        sql = f"SELECT body FROM submit WHERE conv = ? AND turn IN ({marks})"  # noqa: S608
+        found = await self._bodies(sql, (conversation_id, *turn_ids))
+        return [rows.submit_of(body) for body in found]
 
     async def submit(self, submit_id: str) -> SubmitRecord | None:
         found = await self._bodies("SELECT body FROM submit WHERE id = ?", (submit_id,))

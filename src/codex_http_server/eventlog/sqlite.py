@@ -32,6 +32,7 @@ _REFUSED: Final = (
     sqlite3.ProgrammingError,
     UnicodeError,
 )
+OVERHEAD: Final = 400  # bytes that an event costs beside its data, roughly
 BLOCK: Final = 1000  # numbers reserved at once
 RESERVE_POSITION: Final = "INSERT OR REPLACE INTO meta VALUES ('reserved_position', ?)"
 RESERVE_SEQ: Final = "UPDATE conversation SET reserved = ? WHERE num = ?"
@@ -48,6 +49,7 @@ class _Batch:
         self.heads: dict[int, int] = {}
         self.waiters: list[asyncio.Future[None]] = []
         self.sync = False
+        self.size = 0  # bytes in memory, roughly
 
     @property
     def must_sync(self) -> bool:
@@ -58,8 +60,16 @@ class _Batch:
 class SqliteLog(Queries):
     """An `EventLog`. `open` before use, `close` at the end."""
 
-    def __init__(self, path: Path, home: Path, on_commit: Callable[[list[Event]], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        home: Path,
+        on_commit: Callable[[list[Event]], None],
+        backlog: int = 64 * 1024 * 1024,
+    ) -> None:
         self._home = home
+        self._backlog_limit = backlog
+        self._backlog = 0  # bytes of what was appended and is not on disk yet
         self._path = path
         self._on_commit = on_commit
         self._db = Database[_Batch](
@@ -136,6 +146,10 @@ class SqliteLog(Queries):
         return self._db.failure
 
     @property
+    def is_full(self) -> bool:
+        return self._backlog > self._backlog_limit
+
+    @property
     def appended_position(self) -> int:
         return self._position
 
@@ -165,6 +179,9 @@ class SqliteLog(Queries):
         if events and conv:
             batch.heads[conv] = events[-1].seq
         batch.sync = batch.sync or any(event.type not in TEXT_DELTAS for event in events)
+        size = sum(len(event.data) + OVERHEAD for event in events)
+        batch.size += size
+        self._backlog += size
         self._reserve(batch, conv)
         return events
 
@@ -258,6 +275,7 @@ class SqliteLog(Queries):
         events = [event for batch in group for event in batch.events]
         for batch in group:
             self._heads.update(batch.heads)
+            self._backlog -= batch.size
         if events:
             self._committed_position = events[-1].position
             self._on_commit(events)

@@ -120,6 +120,29 @@ class Settings:
     core_wait: float = setting(
         kinds.amount("seconds", 0, 600), 10.0, "How long a request waits for a starting core."
     )
+    core_check: float = setting(
+        kinds.amount("seconds", 0, 3600),
+        30.0,
+        "How long the core may leave a question unanswered before it is ended and started"
+        " again; 0: for ever.",
+    )
+    core_memory: int = setting(
+        kinds.size(0, 1024 * GIB),
+        GIB,
+        "Memory of the core past which it is started anew once nothing runs; 0: no limit.",
+    )
+    turn_silence: float = setting(
+        kinds.amount("seconds", 0, 7 * 86400),
+        900.0,
+        "How long a turn that waits for the model may give no sign before it is interrupted; 0:"
+        " for ever.",
+    )
+    adopt_within: float = setting(
+        kinds.amount("seconds", 0, 7 * 86400),
+        900.0,
+        "How long the core of a server that was killed waits for the next one, its turns going"
+        " on, before it is ended.",
+    )
     heartbeat: float = setting(
         kinds.amount("seconds", 0.1, 300), 15.0, "Time between comments on a quiet event stream."
     )
@@ -127,6 +150,11 @@ class Settings:
         kinds.size(64 * 1024, GIB),
         4 * MIB,
         "Recent events kept in memory for each conversation that is watched.",
+    )
+    log_backlog: int = setting(
+        kinds.size(64 * 1024, 16 * GIB),
+        64 * MIB,
+        "Events that may wait for the disk; past it the deltas of open items are left out.",
     )
     max_streams: int = setting(kinds.whole(1, 100_000), 512, "Most event streams open at once.")
     item_limit: float = setting(

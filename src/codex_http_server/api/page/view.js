@@ -84,7 +84,6 @@ function turnDiff(diff, foot) {
 
 const REASONS = {
   core_lost: "the Codex core stopped",
-  server_restarted: "the server was restarted",
   server_stopped: "the server was stopped",
 };
 

@@ -1,0 +1,113 @@
+"""What the core keeps of a thread: read to fill the log after nobody was connected.
+
+The core never repeats a notification. What it keeps, and that for good, are turns with their
+status and the finished items of each (measured: an open item is in no list, a message that was
+steered away or retried is in none either).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, Final
+
+import msgspec
+
+from codex_http_server.engine.base import Past, PastItem, PastTurn
+from codex_http_server.errors import CoreError
+
+PAGE: Final = 100  # entries asked for at once; the core gives no more
+TURNS: Final = 5 * PAGE  # turns looked at, newest first
+
+Ask = Callable[[str, dict[str, Any]], Awaitable[msgspec.Raw]]
+
+
+class _Page(msgspec.Struct):
+    data: list[dict[str, Any]]
+    nextCursor: str | None = None
+
+
+async def read_past(
+    ask: Ask, thread_id: str, wanted: Collection[str], known: Collection[str]
+) -> Past:
+    """See `Engine.read_past`.
+
+    Commands that run are asked for before the items: one that ends in between is in both.
+    """
+    where = {"threadId": thread_id}
+    running = await _pages(ask, "thread/backgroundTerminals/list", where, PAGE)
+    turns = [
+        PastTurn(
+            id=str(turn["id"]),
+            status=str(turn["status"]),
+            body=turn,
+            items=await _items(ask, where | {"turnId": turn["id"]}),
+        )
+        for turn in await _turns(ask, where, set(wanted), frozenset(known))
+    ]
+    return Past(turns, {str(each["itemId"]): _running(each) for each in running})
+
+
+def _running(terminal: dict[str, Any]) -> dict[str, Any]:
+    """A command that runs, in the shape of an item: the core lists no open items."""
+    return {
+        "type": "commandExecution",
+        "id": terminal["itemId"],
+        "command": terminal.get("command"),
+        "cwd": terminal.get("cwd"),
+        "processId": terminal.get("processId"),
+        "status": "inProgress",
+        "aggregatedOutput": None,
+        "exitCode": None,
+    }
+
+
+async def _turns(
+    ask: Ask, where: dict[str, Any], wanted: set[str], known: frozenset[str]
+) -> list[dict[str, Any]]:
+    """The wanted turns and those newer than every known one, oldest first."""
+    params = where | {"itemsView": "notLoaded", "sortDirection": "desc"}
+    found: list[dict[str, Any]] = []
+    for turn in await _pages(ask, "thread/turns/list", params, TURNS):
+        if turn["id"] in wanted:
+            wanted.discard(turn["id"])
+            found.append(turn)
+        elif turn["id"] not in known:
+            found.append(turn)
+        elif not wanted:
+            break
+    return found[::-1]
+
+
+async def _items(ask: Ask, where: dict[str, Any]) -> list[PastItem]:
+    found = await _pages(ask, "thread/items/list", where | {"sortDirection": "asc"}, 100 * PAGE)
+    return [_item(each) for each in found if each["item"].get("status") != "inProgress"]
+
+
+def _item(entry: dict[str, Any]) -> PastItem:
+    item = entry["item"]
+    return PastItem(
+        id=str(item["id"]),
+        type=item.get("type"),
+        status=item.get("status"),
+        body=item,
+        ended_ms=int(entry.get("completedAtMs") or 0),
+    )
+
+
+async def _pages(ask: Ask, method: str, params: dict[str, Any], most: int) -> list[dict[str, Any]]:
+    """All entries of a list, `most` at most. A thread without a turn has none."""
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(found) < most:
+        more = {"limit": PAGE} | ({"cursor": cursor} if cursor else {})
+        try:
+            page = msgspec.json.decode(await ask(method, params | more), type=_Page)
+        except CoreError as error:
+            if "not supported yet" in error.message:
+                break  # a thread without a turn has no file, and so no list (measured)
+            raise
+        found += page.data
+        cursor = page.nextCursor
+        if cursor is None:
+            break
+    return found

@@ -1,0 +1,321 @@
+"""A killed server's core goes on under its keeper, and the next server takes it over."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+from codex_http_server.testing.answers import Command, Gate, Step, Text
+from codex_http_server.testing.reader import Event, Reader
+from codex_http_server.testing.requests import ModelRequest
+from tests.support.commands import Barrier, until
+from tests.support.judge import check_reader, check_whole, text_of
+from tests.support.server import Server, Site, core_record, gone, left_behind, start
+
+PATIENT = 60_000  # milliseconds that the core waits for a silent model
+
+
+@pytest.fixture
+def held(site: Site) -> Site:
+    """A site whose core does not lose patience with a model that is held at a gate."""
+    site.configure(
+        stream_idle_timeout_ms=PATIENT, sandbox_mode="workspace-write", approval_policy="never"
+    )
+    return site
+
+
+def kill_while(site: Site, seen: str, message: str = "begin") -> tuple[str, Reader]:
+    """Start a server and a turn, and kill the server once a reader has seen this text."""
+    with start(site) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        with server.read(conversation) as reader:
+            server.send(conversation, message)
+            reader.wait(lambda e: e.get("text") == seen)
+            server.kill()
+            reader.wait_end()
+    return conversation, reader
+
+
+def resume(server: Server, conversation: str, reader: Reader) -> Reader:
+    """A reader that goes on where the other one was cut off."""
+    return server.read(conversation, last_event_id=str(reader.seqs[-1]))
+
+
+def check(server: Server, conversation: str, *readers: Reader) -> list[Event]:
+    """Judge the log, and the readers as one that was cut off in between; the log."""
+    log = server.events(conversation)
+    check_whole(log)
+    check_reader([event for reader in readers for event in reader.events], log)
+    return log
+
+
+def test_a_turn_killed_in_mid_answer_goes_on_with_a_gap(held: Site) -> None:
+    gate = Gate()
+    held.provider.expect(Text(["one ", "two ", gate, "three"]))
+    conversation, reader = kill_while(held, "two ")
+    core = core_record(held)["pid"]
+    with start(held) as server:
+        with resume(server, conversation, reader) as rest:
+            gap = rest.wait_type("item/gap")
+            assert gap["data"]["reason"] == "not_connected"
+            gate.open()
+            ended = rest.wait_type("turn/completed", status="completed")
+        assert "synthetic" not in ended
+        assert server.core().pid == core
+        assert text_of(check(server, conversation, reader, rest)) == ["one two three"]
+        assert server.get(f"/conversations/{conversation}")["status"] == "idle"
+
+
+def test_what_ended_meanwhile_arrives_complete(held: Site) -> None:
+    gate = Gate()
+    held.provider.expect(Text(["one ", "two ", gate, "three"]), Text("a second message"))
+    conversation, reader = kill_while(held, "two ")
+    gate.open()
+    until(lambda: "task_complete" in rollout(held), "the core has ended the turn")
+    with start(held) as server:
+        with resume(server, conversation, reader) as rest:
+            ended = rest.wait_type("turn/completed")
+        assert (ended["status"], ended["synthetic"]) == ("completed", "history")
+        log = check(server, conversation, reader, rest)
+        assert text_of(log) == ["one two three", "a second message"]
+        items = [e for e in log if e["type"] == "item/completed" and e.get("synthetic")]
+        assert {item["synthetic"] for item in items} == {"history"}
+        held.provider.expect(Text("still here"))
+        assert server.run(conversation, "and now?")["reply"] == "still here"
+
+
+def rollout(site: Site) -> str:
+    """What the core has written of its threads."""
+    return "".join(path.read_text() for path in (site.home / "sessions").rglob("*.jsonl"))
+
+
+def test_an_item_that_started_meanwhile_is_shown_with_its_whole_end(held: Site) -> None:
+    first, second = Gate(), Gate()
+    held.provider.expect(Text(["one", first]), Text(["two ", second, "three ", "four"]))
+    conversation, reader = kill_while(held, "one")
+    first.open()
+    until(lambda: '"text":"one"' in rollout(held), "the core has finished the first message")
+    with start(held) as server:
+        with resume(server, conversation, reader) as rest:
+            done = rest.wait_type("item/completed", synthetic="history")
+            assert done["data"]["item"]["text"] == "one"
+            second.open()
+            rest.wait_type("turn/completed", status="completed")
+        log = check(server, conversation, reader, rest)
+        assert text_of(log) == ["one", "two three four"]
+        started = [e for e in log if e["type"] == "item/started" and "synthetic" in e]
+        if started:  # it was still open when the new server came
+            assert started[0]["synthetic"] == "history"
+
+
+def test_a_running_command_goes_on_and_ends_once(held: Site) -> None:
+    barrier = Barrier(held.project)
+    held.provider.script = _command_then_text(Command(barrier.command, yield_ms=30_000))
+    with start(held) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        with server.read(conversation) as reader:
+            server.send(conversation, "begin")
+            barrier.wait_reached()
+            server.kill()
+            reader.wait_end()
+    with start(held) as server:
+        with resume(server, conversation, reader) as rest:
+            rest.wait_type("item/gap", item_type="commandExecution")
+            barrier.open()
+            rest.wait_type("item/completed", item_type="commandExecution")
+            rest.wait_type("turn/completed", status="completed")
+        assert text_of(check(server, conversation, reader, rest)) == ["done"]
+
+
+def test_a_background_command_outlives_its_turn_and_its_server(held: Site) -> None:
+    barrier = Barrier(held.project)
+    held.provider.script = _command_then_text(Command(barrier.command, yield_ms=250))
+    with start(held) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        with server.read(conversation) as reader:
+            server.run(conversation, "begin")
+            reader.wait_type("turn/completed")
+            server.kill()
+            reader.wait_end()
+    with start(held) as server:
+        with resume(server, conversation, reader) as rest:
+            rest.wait_type("item/gap", item_type="commandExecution")
+            barrier.open()
+            rest.wait_type("item/completed", item_type="commandExecution")
+        check(server, conversation, reader, rest)
+
+
+def _command_then_text(command: Command):
+    def script(request: ModelRequest) -> list[Step]:
+        return [Text("done")] if request.results else [command]
+
+    return script
+
+
+def test_the_queue_goes_on_after_the_adopted_turn(held: Site) -> None:
+    gate = Gate()
+    held.provider.expect(Text(["one ", gate]))
+    with start(held) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        with server.read(conversation) as reader:
+            server.send(conversation, "begin")
+            reader.wait(lambda e: e.get("text") == "one ")
+            assert server.send(conversation, "then this")["status"] == "queued"
+            server.kill()
+            reader.wait_end()
+    held.provider.expect(Text("the queued answer"))
+    with start(held) as server:
+        with resume(server, conversation, reader) as rest:
+            rest.wait_type("item/gap")
+            gate.open()
+            rest.wait_type("turn/completed", status="completed")
+            rest.wait(lambda e: e["type"] == "turn/completed", start=rest_after(rest))
+        assert text_of(check(server, conversation, reader, rest)) == ["one ", "the queued answer"]
+
+
+def rest_after(reader: Reader) -> int:
+    """The index behind the first end of a turn."""
+    ends = [i for i, event in enumerate(reader.events) if event["type"] == "turn/completed"]
+    return ends[0] + 1
+
+
+def test_several_conversations_killed_twice_in_a_row(held: Site) -> None:
+    gates = [Gate() for _ in range(4)]
+    texts = {f"talk {n}": Text([f"a{n} ", gate, f"b{n}"]) for n, gate in enumerate(gates)}
+    held.provider.script = lambda request: [texts[talk_of(request)]]
+    readers: list[list[Reader]] = []
+    with start(held) as server:
+        server.wait_ready()
+        ids = [server.conversation() for _ in gates]
+        for number, conversation in enumerate(ids):
+            with server.read(conversation) as reader:
+                server.send(conversation, f"talk {number}")
+                reader.wait(lambda e, number=number: e.get("text") == f"a{number} ")
+            readers.append([reader])
+        server.kill()
+    for _ in range(2):
+        with start(held) as server:
+            for conversation, seen in zip(ids, readers, strict=True):
+                with resume(server, conversation, seen[-1]) as reader:
+                    reader.wait_type("item/gap")
+                seen.append(reader)
+            server.kill()
+    with start(held) as server:
+        for number, (conversation, seen) in enumerate(zip(ids, readers, strict=True)):
+            with resume(server, conversation, seen[-1]) as reader:
+                gates[number].open()
+                reader.wait_type("turn/completed", status="completed")
+            log = check(server, conversation, *seen, reader)
+            assert text_of(log) == [f"a{number} b{number}"]
+
+
+def talk_of(request: ModelRequest) -> str:
+    """Which conversation the model is asked in."""
+    return next(f"talk {n}" for n in range(9) if f"talk {n}" in str(request.input))
+
+
+def test_an_adopted_turn_takes_a_steer_and_an_interrupt(held: Site) -> None:
+    gate = Gate()
+    held.provider.expect(Text(["one ", "two ", gate, "never"]))
+    conversation, reader = kill_while(held, "two ")
+    held.provider.expect(Text(["new ", Gate()]))
+    with start(held) as server:
+        with resume(server, conversation, reader) as rest:
+            assert server.send(conversation, "left!", while_busy="steer")["status"] == "steered"
+            rest.wait(lambda e: e.get("text") == "new ")
+            server.post(f"/conversations/{conversation}/interrupt")
+            rest.wait_type("turn/completed", status="interrupted")
+        check(server, conversation, reader, rest)
+
+
+def test_a_repeated_key_waits_for_the_adopted_turn(held: Site) -> None:
+    gate = Gate()
+    held.provider.expect(Text(["one ", gate, "two"]))
+    key, body = {"Idempotency-Key": "k"}, {"message": "begin"}
+    with start(held) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        path = f"/conversations/{conversation}/messages"
+        with server.read(conversation) as reader:
+            first = server.post(path, body, 202, headers=key)
+            reader.wait(lambda e: e.get("text") == "one ")
+            server.kill()
+    with start(held) as server:
+        with server.read(conversation) as rest:
+            rest.wait_type("item/gap")
+            again = server.post(path, body, 202, headers=key)
+            assert (again["submit_id"], again["status"]) == (first["submit_id"], "started")
+            gate.open()
+            done = server.post(f"{path}?wait=20", body, 200, headers=key)
+        assert done["reply"] == "one two"
+        assert len(held.provider.requests) == 1
+
+
+def test_a_core_that_nobody_takes_over_in_time_is_ended_with_all_below_it(held: Site) -> None:
+    barrier = Barrier(held.project)
+    held.provider.expect(Text("finished"), Command(barrier.command, yield_ms=30_000))
+    with start(held, "--adopt-within", "0.5") as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        with server.read(conversation) as reader:
+            server.send(conversation, "begin")
+            barrier.wait_reached()
+            core, keeper = server.core(), server.keeper()
+            server.kill()
+            reader.wait_end()
+    until(lambda: gone(core) and gone(keeper), "core and keeper have ended", 10)
+    assert not left_behind(held)
+    assert core_record(held)["status"] == 0
+    with start(held) as server:
+        with resume(server, conversation, reader) as rest:
+            rest.wait_type("turn/completed", status="interrupted", synthetic="core_lost")
+        log = check(server, conversation, reader, rest)
+        assert text_of(log) == ["finished"]
+
+
+def test_what_a_lost_core_had_finished_is_told_by_the_next_one(held: Site) -> None:
+    gate = Gate()
+    held.provider.expect(Text(["one ", gate, "two"]))
+    conversation, reader = kill_while(held, "one ")
+    gate.open()
+    until(lambda: "task_complete" in rollout(held), "the core has ended the turn")
+    for process in ("keeper", "core"):
+        record = core_record(held)
+        pid = record["keeper"]["pid"] if process == "keeper" else record["pid"]
+        kill(pid)
+    with start(held) as server:
+        with resume(server, conversation, reader) as rest:
+            rest.wait_type("turn/completed", status="completed", synthetic="history")
+        assert text_of(check(server, conversation, reader, rest)) == ["one two"]
+
+
+def kill(pid: int) -> None:
+    """End a process if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_kill_9_of_the_keeper_ends_core_and_turn_and_a_new_core_comes(
+    server: Server, site: Site
+) -> None:
+    conversation, gate = server.conversation(), Gate()
+    site.provider.expect(Text(["one ", gate]))
+    with server.read(conversation) as reader:
+        server.send(conversation, "begin")
+        reader.wait(lambda e: e.get("text") == "one ")
+        core, keeper = server.core(), server.keeper()
+        keeper.kill()
+        reader.wait_type("item/discarded", synthetic="core_lost")
+        reader.wait_type("turn/completed", status="interrupted", synthetic="core_lost")
+    assert gone(core)
+    site.provider.expect(Text("here again"))
+    assert server.run(conversation, "and now?")["reply"] == "here again"
+    check_whole(server.events(conversation))
+    assert server.keeper().pid != keeper.pid
