@@ -71,17 +71,23 @@ class Watchdog:
             self._interrupt(conversation)
 
     def _look_at_memory(self, loaded: list[Entry], engine: Engine, now: int) -> None:
-        """Recycle a core that is too large, or that does not end a turn, once all is quiet."""
+        """Recycle a core that is too large, does not end a turn, or is not the one that this
+        server would start, once all is quiet."""
         turns = {turn for entry in loaded for turn in entry.conversation.open.turns}
         self._stuck = {turn: since for turn, since in self._stuck.items() if turn in turns}
         deaf = {turn for turn, since in self._stuck.items() if now - since > OBEY}
         budget, memory = self._limits.core_memory, engine.memory
         rested = now - self._recycled_ms >= REST
         self.holds_back = bool(budget and rested and memory > CAP * budget)
-        wanted = bool(budget and memory > budget) or bool(deaf)
+        wanted = bool(budget and memory > budget) or bool(deaf) or engine.outdated
         if wanted and rested and all(self._is_quiet(entry, deaf) for entry in loaded):
             self._recycled_ms, self.holds_back = now, False
-            log.info("the core is recycled", memory=memory, deaf_turns=len(deaf))
+            log.info(
+                "the core is recycled",
+                memory=memory,
+                deaf_turns=len(deaf),
+                outdated=engine.outdated,
+            )
             engine.recycle()
 
     @staticmethod

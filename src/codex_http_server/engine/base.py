@@ -181,6 +181,12 @@ class Engine(Protocol):
         ...
 
     @property
+    def outdated(self) -> bool:
+        """Whether the core was taken over from a server that started it in another way, or
+        from another version of this one."""
+        ...
+
+    @property
     def memory(self) -> int:
         """Bytes of memory that the core holds; 0 where there is none."""
         ...

@@ -86,6 +86,10 @@ class CodexEngine:
         self._core.stop()
 
     @property
+    def outdated(self) -> bool:
+        return self._core.outdated
+
+    @property
     def memory(self) -> int:
         return self._core.memory
 

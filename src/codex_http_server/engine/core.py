@@ -58,7 +58,7 @@ KEEPER_SUFFIX: Final = len(".keeper")
 
 ADOPTED: Final = "it was taken over from an earlier server"
 REJOINED: Final = "the connection to it was made anew"
-RECYCLED: Final = "it gives its memory back"
+RECYCLED: Final = "it is started anew while nothing runs"
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class Core:
         self._question = question
         self.state = CoreState("starting")
         self.pid: int | None = None
+        self.outdated = False  # it was taken over, and we would start another one
         self._peer: Peer | None = None
         self._printed = 0  # size of the output when this core was started
         self._changed = asyncio.Event()
@@ -185,8 +186,11 @@ class Core:
         if options.transport == "socket":
             found = await kept.adopt(places, options.bond)
             if found is not None:
+                wanted = _command(options.binary, f"unix://{found.socket}")
+                self.outdated = (found.command, found.version) != (wanted, __version__)
                 return found, True
         await asyncio.to_thread(reap, places.core_record)
+        self.outdated = False
         return await self._start(), False
 
     async def _start(self) -> KeptCore | Child:

@@ -56,7 +56,8 @@ class KeptCore:
     ) -> None:
         self.pid = int(record["pid"])
         self.socket = str(record["socket"])
-        self.command = list(record["command"])
+        self.command: list[str] = list(record["command"])
+        self.version = str(record["version"])  # of the server that started it
         self.status: int | None = None
         self._record = record
         self._path = path

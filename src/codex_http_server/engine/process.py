@@ -154,6 +154,8 @@ def reap(record: Path) -> int | None:
     """
     written = read_json(record) or {}
     core, holder = _recorded(written), _recorded(written.get("keeper"))
+    if "status" in written:
+        log.info("the core of the earlier server has ended", how=ending(written["status"]))
     if core is not None:
         log.warning("ending a core left by an earlier server", pid=core.pid)
         _end(core)
