@@ -319,3 +319,29 @@ def test_kill_9_of_the_keeper_ends_core_and_turn_and_a_new_core_comes(
     assert server.run(conversation, "and now?")["reply"] == "here again"
     check_whole(server.events(conversation))
     assert server.keeper().pid != keeper.pid
+
+
+def test_a_connection_that_the_core_cuts_is_made_anew_and_the_turn_goes_on(held: Site) -> None:
+    gate, end = Gate(), Gate()
+    flood = "".join(f"{number:05d} " for number in range(60_000))
+    held.provider.expect(
+        Text(["one ", gate, *(flood[i : i + 6] for i in range(0, 360_000, 6)), end])
+    )
+    with start(held) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        with server.read(conversation) as reader:
+            server.send(conversation, "begin")
+            reader.wait(lambda e: e.get("text") == "one ")
+            server.process.send_signal(signal.SIGSTOP)
+            gate.open()
+            end.wait_reached(60)
+            server.process.send_signal(signal.SIGCONT)
+            restarting = reader.wait(
+                lambda e: e["type"] == "core/state" and e["data"]["state"] == "restarting"
+            )
+            assert "connection" in restarting["data"]["reason"]
+            reader.wait_type("item/gap")
+            end.open()
+            reader.wait_type("turn/completed", status="completed")
+        assert text_of(check(server, conversation, reader)) == ["one " + flood]

@@ -11,7 +11,7 @@ import psutil
 from codex_http_server.testing.answers import Gate, Text
 from codex_http_server.testing.reader import Reader
 from tests.support.commands import until
-from tests.support.server import Site, gone
+from tests.support.server import Site, core_record, gone
 
 SERVE = [sys.executable, "-m", "codex_http_server", "serve", "--port", "0", "--exit-with-parent"]
 # Starts the command that it is given and waits to be killed.
@@ -73,3 +73,24 @@ def test_a_terminal_or_a_file_as_stdin_is_no_parent(site: Site) -> None:
     process.terminate()
     assert process.wait(8) == 0
     process.stdout.close()
+
+
+def test_parent_and_server_killed_at_once_leave_no_core(site: Site) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, *SERVE],
+        env=site.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert parent.stdout is not None
+    ready = json.loads(parent.stdout.readline())
+    with Reader(ready["url"], "/events") as reader:
+        reader.wait(lambda e: e["type"] == "core/state" and e["status"] == "ready")
+    record = core_record(site)
+    core, keeper = psutil.Process(record["pid"]), psutil.Process(record["keeper"]["pid"])
+    parent.kill()
+    psutil.Process(ready["pid"]).kill()
+    parent.wait(5)
+    parent.stdout.close()
+    until(lambda: gone(core) and gone(keeper), "core and keeper have ended", 10)

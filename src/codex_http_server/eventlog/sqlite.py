@@ -79,6 +79,9 @@ class SqliteLog(Queries):
         self._appended: dict[int, int] = {}
         self._reserved: dict[int, int] = {}
         self._reserved_position = 0
+        # What a crash left in doubt: the next number goes behind it, and nobody is shown it.
+        self._doubtful: dict[int, int] = {}
+        self._doubtful_position = 0
         self._heads: dict[int, int] = {}
         self._next_num = 1
         self._position = 0
@@ -115,13 +118,15 @@ class SqliteLog(Queries):
         found = connection.execute("SELECT num, id, last_seq, reserved FROM conversation")
         for num, uid, last, reserved in found:
             self._nums[uid] = num
-            self._heads[num] = last
-            self._appended[num] = self._reserved[num] = max(last, reserved)
+            self._heads[num] = self._appended[num] = last
+            self._reserved[num] = max(last, reserved)
+            if reserved > last:
+                self._doubtful[num] = reserved
         self._next_num = max(self._nums.values(), default=0) + 1
         (last_position,) = connection.execute("SELECT max(position) FROM event").fetchone()
-        self._committed_position = last_position or 0
+        self._committed_position = self._position = last_position or 0
         reserved = int(meta.get("reserved_position", 0))
-        self._position = self._reserved_position = max(self._committed_position, reserved)
+        self._doubtful_position = self._reserved_position = max(self._position, reserved)
 
     def close(self) -> None:
         """Commit what is waiting and close. May be called twice; afterwards nothing is kept."""
@@ -132,12 +137,13 @@ class SqliteLog(Queries):
         self._db.close()
 
     def _give_back(self, batch: _Batch) -> _Batch:
-        """At an orderly end nothing is in doubt: numbering goes on without a hole."""
-        batch.records.append((RESERVE_POSITION, (str(self._position),)))
+        """At an orderly end no number of this life is in doubt: they go on without a hole."""
+        position = max(self._position, self._doubtful_position)
+        batch.records.append((RESERVE_POSITION, (str(position),)))
         batch.records += [
             (RESERVE_SEQ, (self._appended[num], num))
             for num, reserved in self._reserved.items()
-            if reserved > self._appended[num]
+            if reserved > self._appended[num] and num not in self._doubtful
         ]
         return batch
 
@@ -220,10 +226,11 @@ class SqliteLog(Queries):
         return num
 
     def _number(self, draft: Draft, conversation_id: str | None, conv: int) -> Event:
-        self._position += 1
+        self._position = max(self._position, self._doubtful_position) + 1
         seq = 0
         if conv:
-            seq = self._appended[conv] = self._appended[conv] + 1
+            seq = max(self._appended[conv], self._doubtful.pop(conv, 0)) + 1
+            self._appended[conv] = seq
         return Event(
             seq=seq,
             position=self._position,
