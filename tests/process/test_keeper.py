@@ -15,7 +15,7 @@ import pytest
 from codex_http_server.engine import keeper, kept
 from codex_http_server.engine.kept import Bond, KeptCore
 from codex_http_server.engine.process import identity
-from codex_http_server.errors import CoreMissing
+from codex_http_server.errors import CoreGone, CoreMissing
 from tests.support.keepers import PATIENCE, Held, ended, engine, hang_up, stays
 from tests.support.server import gone
 
@@ -127,8 +127,8 @@ async def test_a_command_that_can_not_be_run_is_told_in_the_output(
 ) -> None:
     try:
         core = await held.start(command)
-    except CoreMissing:  # the keeper has ended before we came
-        assert held.record["status"] == 127
+    except CoreGone as gone_by:  # the keeper had ended before we came
+        assert str(gone_by) == "it exited with 127"
     else:
         assert await core.wait() == 127
         await core.stop()
@@ -141,8 +141,8 @@ async def test_a_core_that_ends_before_anyone_has_come_leaves_no_more_than_its_w
 ) -> None:
     try:
         core = await held.start("exits_at_once")
-    except CoreMissing:
-        assert held.record["status"] == 3
+    except CoreGone as gone_by:
+        assert str(gone_by) == "it exited with 3"
     else:
         assert await core.wait() == 3
         await core.stop()

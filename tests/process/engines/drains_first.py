@@ -3,6 +3,8 @@
 Prints the time of each.
 """
 
+import contextlib
+import os
 import signal
 import sys
 import time
@@ -12,7 +14,8 @@ heard: list[float] = []
 
 def hear(_number: int, _frame: object) -> None:
     heard.append(time.monotonic())
-    print(heard[-1], flush=True)
+    with contextlib.suppress(BrokenPipeError):  # if nobody listens any more
+        os.write(1, f"{heard[-1]}\n".encode())
     if len(heard) == 2:
         sys.exit(0)
 

@@ -129,6 +129,16 @@ const HANDLERS = {
     if (entry.type === "agentMessage") changes.finished.push(entry.item.text ?? "");
     itemChanged(state, entry, changes);
   },
+  // Text is missing here until the item ends, which brings all of it.
+  "item/gap"(state, event, data, changes) {
+    const entry = openItem(state, event);
+    if (entry?.type === "agentMessage") textDelta(state, { ...event, text: " … " }, data, changes);
+  },
+  "turn/stalled"(state, event, data, changes) {
+    const turn = turnOf(state, event.turn_id);
+    turn.notice = { retry: false, text: `No sign for ${data.silent_seconds} s: it is being interrupted.` };
+    changes.turns.add(turn);
+  },
   "item/discarded"(state, event, data, changes) {
     const entry = put(state, event.turn_id, event.item_id, event.item_type, data.item);
     entry.status = "discarded";
