@@ -19,7 +19,7 @@ from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog import rows
 from codex_http_server.eventlog.fold import ENDS, End, fold, fold_all, mark
 from codex_http_server.eventlog.queries import Queries
-from codex_http_server.events import TEXT_DELTAS, Draft, Event
+from codex_http_server.events import Draft, Event
 from codex_http_server.logs import get_logger
 from codex_http_server.records import AnswerRecord, ConversationRecord, Record, SubmitRecord
 
@@ -32,9 +32,15 @@ _REFUSED: Final = (
     sqlite3.ProgrammingError,
     UnicodeError,
 )
-BLOCK: Final = 1000  # numbers reserved at once
+BLOCK: Final = 10_000  # numbers reserved at once
+FEW: Final = 64  # deltas that are committed on the event loop
 RESERVE_POSITION: Final = "INSERT OR REPLACE INTO meta VALUES ('reserved_position', ?)"
 RESERVE_SEQ: Final = "UPDATE conversation SET reserved = ? WHERE num = ?"
+# `last_seq` is written with synced commits only; behind it there can be deltas.
+NUMBERS: Final = """
+SELECT num, id, reserved, CASE WHEN reserved <= last_seq THEN last_seq ELSE
+  max(last_seq, coalesce((SELECT max(seq) FROM event WHERE conv = num), 0)) END
+FROM conversation"""
 TAG_LENGTH: Final = 8  # characters of the log's id in a position
 
 
@@ -53,6 +59,11 @@ class _Batch:
     def must_sync(self) -> bool:
         """Only deltas may wait for the disk: they are mended by their item's end."""
         return self.sync or bool(self.records) or bool(self.waiters)
+
+    @property
+    def is_few(self) -> bool:
+        """A few deltas and nothing else."""
+        return len(self.events) <= FEW and not self.must_sync
 
 
 class SqliteLog(Queries):
@@ -102,8 +113,7 @@ class SqliteLog(Queries):
             )
         self.log_id = meta["log_id"]
         self.log_tag = self.log_id.replace("-", "")[-TAG_LENGTH:]
-        found = connection.execute("SELECT num, id, last_seq, reserved FROM conversation")
-        for num, uid, last, reserved in found:
+        for num, uid, reserved, last in connection.execute(NUMBERS):
             self._nums[uid] = num
             self._heads[num] = last
             self._appended[num] = self._reserved[num] = max(last, reserved)
@@ -164,7 +174,7 @@ class SqliteLog(Queries):
         batch.records += [self._row(record) for record in records]
         if events and conv:
             batch.heads[conv] = events[-1].seq
-        batch.sync = batch.sync or any(event.type not in TEXT_DELTAS for event in events)
+        batch.sync = batch.sync or not all(map(rows.is_delta, drafts))
         self._reserve(batch, conv)
         return events
 
@@ -187,9 +197,13 @@ class SqliteLog(Queries):
         return self._pending
 
     def _flush(self) -> None:
-        if self._pending is not None and not self._writing:
+        if self._pending is None or self._writing:
+            return
+        batch, self._pending = self._pending, None
+        if batch.is_few and self._db.commit_now(batch):
+            self._committed([batch])
+        else:
             self._writing = True
-            batch, self._pending = self._pending, None
             self._db.write(batch)
 
     def _num(self, conversation_id: str | None) -> int:
@@ -254,7 +268,6 @@ class SqliteLog(Queries):
     def _committed(self, group: list[_Batch]) -> None:
         """On the event loop, after a commit: move the heads, tell the readers, wake waiters."""
         self._writing = False
-        self._flush()
         events = [event for batch in group for event in batch.events]
         for batch in group:
             self._heads.update(batch.heads)
@@ -265,15 +278,26 @@ class SqliteLog(Queries):
             for waiter in batch.waiters:
                 if not waiter.done():
                     waiter.set_result(None)
+        self._flush()  # last: it may commit and tell at once
 
 
 def _apply(connection: sqlite3.Connection, group: list[_Batch]) -> None:
-    """In the writer thread: one transaction for the whole group."""
+    """One transaction for the whole group; in the writer thread, but for a few deltas."""
     for batch in group:
-        connection.executemany(rows.INSERT_EVENT, map(rows.event_row, batch.events, batch.convs))
-        _fold(connection, batch)
+        if batch.sync:
+            rowed = map(rows.event_row, batch.events, batch.convs)
+            connection.executemany(rows.INSERT_EVENT, rowed)
+            _fold(connection, batch)
+        else:
+            rowed = map(rows.delta_row, batch.events, batch.convs)
+            connection.executemany(rows.INSERT_DELTA, rowed)
         for statement, values in batch.records:
             _put(connection, statement, values)
+    if any(batch.must_sync for batch in group):
+        _move_heads(connection, group)
+
+
+def _move_heads(connection: sqlite3.Connection, group: list[_Batch]) -> None:
     heads: dict[int, int] = {}
     for batch in group:
         heads.update(batch.heads)
