@@ -107,7 +107,7 @@ ENVELOPE: Final[dict[str, str]] = {
 }
 
 
-class Draft(msgspec.Struct):
+class Draft(msgspec.Struct, gc=False):
     """An event before the log has numbered it."""
 
     type: str
@@ -122,7 +122,7 @@ class Draft(msgspec.Struct):
     policy: msgspec.Raw | None = None
 
 
-class Event(msgspec.Struct):
+class Event(msgspec.Struct, gc=False):
     """A numbered event. `seq` is 0 where `conversation_id` is null (server and account)."""
 
     seq: int
@@ -154,7 +154,7 @@ class Event(msgspec.Struct):
         return f"{self.log_tag}-{self.position}"
 
 
-class _Envelope(msgspec.Struct, omit_defaults=True):
+class _Envelope(msgspec.Struct, omit_defaults=True, gc=False):
     seq: int | msgspec.UnsetType
     position: str
     conversation_id: str | None
