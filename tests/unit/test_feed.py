@@ -247,10 +247,10 @@ async def test_a_wait_that_is_over_leaves_nothing_behind() -> None:
         assert await reader.next(SOON) == Batch()
         waiting = asyncio.create_task(reader.next(PATIENCE))
         await tick()
-        assert len(feed._all._waiting) == 1
+        assert len(reader._tail._waiting) == 1
         waiting.cancel()
         await asyncio.wait([waiting])
-        assert feed._all._waiting == set()
+        assert reader._tail._waiting == set()
     assert reader._alarm._timer is None
 
 

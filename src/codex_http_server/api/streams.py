@@ -16,7 +16,6 @@ from codex_http_server.api import sse
 from codex_http_server.api.eventstream import EventStream, Write
 from codex_http_server.api.services import Services
 from codex_http_server.clock import now_ms
-from codex_http_server.conversations.feed import Batch
 from codex_http_server.events import Event, transient
 
 OVERLOAD_RETRY: Final = b"retry: 5000\n"
@@ -86,19 +85,21 @@ async def follow(services: Services, plan: Plan, write: Write) -> None:
                 await write(sse.bare_frame(core_frame(services, "the server is stopping")))
                 return
             chosen, done = _choose(plan, batch.events)
-            chunk = b"".join(map(sse.bare_frame, batch.notices)) + plan.frames(chosen)
-            if chunk or not _something(batch):
-                await write(chunk or _beat(plan))
+            chunk = plan.frames(chosen)
+            if batch.notices:
+                chunk = b"".join(map(sse.bare_frame, batch.notices)) + chunk
+            if chunk:
+                await write(chunk)
+            elif not batch.events:
+                await write(_beat(plan))
             if done:
                 return
 
 
-def _something(batch: Batch) -> bool:
-    return bool(batch.events or batch.notices)
-
-
 def _choose(plan: Plan, found: Sequence[Event]) -> tuple[Sequence[Event], bool]:
     """The events that pass, up to and with the last one of the stream, and whether it came."""
+    if plan.passes is None and plan.last is None:
+        return found, False
     chosen = found if plan.passes is None else [event for event in found if plan.passes(event)]
     if plan.last is not None:
         for index, event in enumerate(chosen):

@@ -50,9 +50,9 @@ class Reader:
 
         After the feed was closed: what is committed, then a batch with `ended`.
         """
-        batch = self._at_hand()
-        if batch is not None:  # without a timer, which costs more than the look
-            return batch
+        events = self._tail.after(self.cursor)
+        if events:  # without a look at the clock
+            return self._take(events)
         due = asyncio.get_running_loop().time() + seconds
         try:
             while (batch := await self._look(due)) is None:
@@ -61,15 +61,27 @@ class Reader:
             return Batch()
         return batch
 
-    def _at_hand(self) -> Batch | None:
-        """What the recent end of the stream has for us, if it reaches back far enough."""
-        events = self._tail.after(self.cursor)
-        return self._take(events) if events else None
+    async def _look(self, due: float) -> Batch | None:
+        """What is there, else None after the next wake-up. TimeoutError at `due`."""
+        tail, closed = self._tail, self._feed.closed
+        wakes, events = tail.wakes, tail.after(self.cursor)
+        if events is None:
+            async with asyncio.timeout_at(due):
+                events = await self._feed.read(self._conversation_id, self.cursor)
+        if events or self._seen != self._feed.noticed:
+            batch = self._take(events)  # last: what is taken must not be lost to a time-out
+            if batch.events or batch.notices:
+                return batch
+        if closed:
+            return Batch(ended=True)
+        if tail.wakes == wakes:  # no wake-up was missed while the log was read
+            await tail.wait(self._alarm, due)
+        return None
 
     def _take(self, events: Sequence[Event]) -> Batch:
         if events:
             self.cursor = self._key(events[-1])
-        return Batch(events, self._notices())
+        return Batch(events, self._notices() if self._seen != self._feed.noticed else ())
 
     def _notices(self) -> Sequence[bytes]:
         """On the stream of everything the log itself holds what a notice says."""
@@ -77,43 +89,29 @@ class Reader:
         self._seen = self._feed.noticed
         return fresh
 
-    async def _look(self, due: float) -> Batch | None:
-        """What is there, else None after the next wake-up. TimeoutError at `due`."""
-        wakes, closed = self._tail.wakes, self._feed.closed
-        events = self._tail.after(self.cursor)
-        if events is None:
-            async with asyncio.timeout_at(due):
-                events = await self._feed.read(self._conversation_id, self.cursor)
-        batch = self._take(events)  # last: what is taken here must not be lost to a time-out
-        if batch.events or batch.notices:
-            return batch
-        if closed:
-            return Batch(ended=True)
-        if self._tail.wakes == wakes:  # no wake-up was missed while the log was read
-            await self._tail.wait(self._alarm, due)
-        return None
-
 
 class Feed:
-    """All streams: one for each conversation that has readers, and the one of everything."""
+    """All streams that have readers: of conversations, and, as None, the one of everything."""
 
     def __init__(self, log: EventLog, limit: int) -> None:
         self._log = log
         self._limit = limit
-        self._all = Tail(log.last_position, limit, by_position)
-        self._tails: dict[str, Tail] = {}
-        self._readers: dict[str, int] = {}
+        self._tails: dict[str | None, Tail] = {}
+        self._readers: dict[str | None, int] = {}
         self._notices: list[bytes] = []
         self.noticed = 0
         self.closed = False
 
     def publish(self, events: list[Event]) -> None:
         """Take committed events, in order. The log calls this, on the event loop."""
-        self._all.push(events)
+        everything = self._tails.get(None)
+        if everything is not None:
+            everything.push(events)
         by_conversation: dict[str, list[Event]] = {}
         for event in events:
-            if event.conversation_id in self._tails:
-                by_conversation.setdefault(event.conversation_id, []).append(event)
+            uid = event.conversation_id
+            if uid is not None and uid in self._tails:
+                by_conversation.setdefault(uid, []).append(event)
         for conversation_id, fresh in by_conversation.items():
             self._tails[conversation_id].push(fresh)
 
@@ -132,28 +130,31 @@ class Feed:
     def close(self) -> None:
         """End every stream: readers get what is committed, then the end."""
         self.closed = True
-        for tail in (self._all, *self._tails.values()):
+        for tail in self._tails.values():
             tail.wake()
 
     @contextmanager
     def reader(self, conversation_id: str | None, after: int) -> Generator[Reader]:
         """Read a conversation after seq `after`; with None everything, after a position."""
-        tail = self._all if conversation_id is None else self._enter(conversation_id)
+        tail = self._enter(conversation_id)
         reader = Reader(self, tail, conversation_id, after)
         try:
             yield reader
         finally:
             reader.close()
-            if conversation_id is not None:
-                self._leave(conversation_id)
+            self._leave(conversation_id)
 
-    def _enter(self, conversation_id: str) -> Tail:
+    def _enter(self, conversation_id: str | None) -> Tail:
         tail = self._tails.get(conversation_id)
         if tail is None:
-            tail = Tail(self._log.head(conversation_id), self._limit, by_seq)
-            self._tails[conversation_id] = tail
+            tail = self._tails[conversation_id] = self._tail(conversation_id)
         self._readers[conversation_id] = self._readers.get(conversation_id, 0) + 1
         return tail
+
+    def _tail(self, conversation_id: str | None) -> Tail:
+        if conversation_id is None:
+            return Tail(self._log.last_position, self._limit, by_position)
+        return Tail(self._log.head(conversation_id), self._limit, by_seq)
 
     async def read(self, conversation_id: str | None, after: int) -> Sequence[Event]:
         """A page of the log."""
@@ -161,7 +162,7 @@ class Feed:
             return await self._log.read_all(after, PAGE)
         return await self._log.read(conversation_id, after, PAGE)
 
-    def _leave(self, conversation_id: str) -> None:
+    def _leave(self, conversation_id: str | None) -> None:
         self._readers[conversation_id] -= 1
         if not self._readers[conversation_id]:
             del self._readers[conversation_id], self._tails[conversation_id]

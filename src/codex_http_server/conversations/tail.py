@@ -88,6 +88,8 @@ class Tail:
     def wake(self) -> None:
         """Wake every reader that waits."""
         self.wakes += 1
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, set()
         for woken in waiting:
             if not woken.done():
