@@ -33,7 +33,7 @@ _REFUSED: Final = (
     UnicodeError,
 )
 BLOCK: Final = 10_000  # numbers reserved at once
-FEW: Final = 64  # deltas that are committed on the event loop
+FEW: Final = 256  # deltas that are committed on the event loop: at most 1 ms of it
 RESERVE_POSITION: Final = "INSERT OR REPLACE INTO meta VALUES ('reserved_position', ?)"
 RESERVE_SEQ: Final = "UPDATE conversation SET reserved = ? WHERE num = ?"
 # `last_seq` is written with synced commits only; behind it there can be deltas.
