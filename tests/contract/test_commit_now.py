@@ -23,6 +23,14 @@ def delta(text: str = "x") -> Draft:
     return Draft("item/agentMessage/delta", raw({"delta": text}), 1, "t", "i", text=text)
 
 
+async def turn() -> None:
+    """Two turns of the loop."""
+    loop = asyncio.get_running_loop()
+    turned: asyncio.Future[None] = loop.create_future()
+    loop.call_soon(lambda: loop.call_soon(turned.set_result, None))
+    await turned
+
+
 class Shelf:
     """A log, what it has shown, and in which thread the last commit ran."""
 
@@ -90,6 +98,20 @@ async def test_the_two_ways_keep_the_order(shelf: Shelf) -> None:
     assert [e.seq for e in await shelf.log.read("a", 0, 99_999)] == [e.seq for e in shelf.shown]
 
 
+async def test_after_many_events_at_once_the_next_ones_are_gathered(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "GATHER", 0.2)
+    await shelf.show(*[delta()] * sqlite.BURST)
+    shelf.by.clear()
+    for _ in range(20):
+        shelf.log.append("a", [delta()])
+        await turn()
+    assert shelf.by == []
+    await shelf.show(delta())
+    assert len(shelf.by) == 1
+
+
 async def test_while_another_process_writes_the_loop_goes_on_and_the_writer_waits(
     shelf: Shelf, tmp_path: Path
 ) -> None:
@@ -97,9 +119,8 @@ async def test_while_another_process_writes_the_loop_goes_on_and_the_writer_wait
     other.execute("BEGIN IMMEDIATE")
     loop = asyncio.get_running_loop()
     shelf.log.append("a", [delta()])
-    before, turned = loop.time(), loop.create_future()
-    loop.call_soon(lambda: loop.call_soon(turned.set_result, None))  # behind the commit
-    await turned
+    before = loop.time()
+    await turn()  # behind the commit
     assert loop.time() - before < db.BUSY / 5
     assert len(shelf.shown) == 1
     other.execute("ROLLBACK")

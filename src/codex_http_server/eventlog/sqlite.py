@@ -41,6 +41,8 @@ NUMBERS: Final = """
 SELECT num, id, reserved, CASE WHEN reserved <= last_seq THEN last_seq ELSE
   max(last_seq, coalesce((SELECT max(seq) FROM event WHERE conv = num), 0)) END
 FROM conversation"""
+BURST: Final = 4  # events in a batch that show a burst: the next batch gathers for a while
+GATHER: Final = 0.001  # seconds
 TAG_LENGTH: Final = 8  # characters of the log's id in a position
 
 
@@ -86,6 +88,7 @@ class SqliteLog(Queries):
         self._committed_position = 0
         self._pending: _Batch | None = None
         self._writing = False
+        self._burst_until = 0.0
         self._closed = False
         self.core_version = ""
         self.log_id = ""
@@ -193,13 +196,19 @@ class SqliteLog(Queries):
         one grows meanwhile: handing each event to a thread would cost more than its insert."""
         if self._pending is None:
             self._pending = _Batch()
-            asyncio.get_running_loop().call_soon(self._flush)
+            loop = asyncio.get_running_loop()
+            if self._burst_until > loop.time():
+                loop.call_later(GATHER, self._flush)
+            else:
+                loop.call_soon(self._flush)
         return self._pending
 
     def _flush(self) -> None:
         if self._pending is None or self._writing:
             return
         batch, self._pending = self._pending, None
+        if len(batch.events) >= BURST:
+            self._burst_until = asyncio.get_running_loop().time() + 2 * GATHER
         if batch.is_few and self._db.commit_now(batch):
             self._committed([batch])
         else:
