@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from codex_http_server import checkpoints, db
-from codex_http_server.eventlog import sqlite
+from codex_http_server.eventlog import batch, sqlite
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, Event, raw
 from codex_http_server.records import ConversationRecord
@@ -38,13 +38,13 @@ class Shelf:
         self.shown: list[Event] = []
         self.by: list[str] = []
         self._grew = asyncio.Event()
-        apply = sqlite._apply
+        apply = sqlite.apply
 
         def noted(*given: object) -> None:
             self.by.append(threading.current_thread().name)
             apply(*given)  # pyright: ignore[reportArgumentType]
 
-        monkeypatch.setattr(sqlite, "_apply", noted)
+        monkeypatch.setattr(sqlite, "apply", noted)
         self.log = SqliteLog(folder / "log.db", folder, self._committed)
         self.log.open()
 
@@ -76,10 +76,10 @@ async def test_a_few_deltas_are_committed_on_the_loop_and_all_else_by_the_writer
     shelf: Shelf,
 ) -> None:
     await shelf.show(delta())
-    await shelf.show(*[delta()] * sqlite.FEW)
+    await shelf.show(*[delta()] * batch.FEW)
     assert set(shelf.by) == {"MainThread"}
     shelf.by.clear()
-    await shelf.show(*[delta()] * (sqlite.FEW + 1))
+    await shelf.show(*[delta()] * (batch.FEW + 1))
     await shelf.show(delta(), Draft("turn/started", raw({}), 1, "t"))
     await shelf.log.durable()
     assert set(shelf.by) == {"log-writer"}

@@ -1,7 +1,8 @@
 """The event log in one SQLite file.
 
 Owns numbering (in memory, on the event loop) and what is committed; `db.py` owns the file and
-the threads, `queries.py` the reading. An event is in `on_commit` only once it is on disk.
+the threads, `batch.py` what one commit writes, `queries.py` the reading. An event is in
+`on_commit` only once it is on disk.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from codex_http_server.clock import new_id
 from codex_http_server.db import Database, Migration
 from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog import rows
-from codex_http_server.eventlog.fold import ENDS, End, fold, fold_all, mark
+from codex_http_server.eventlog.batch import Batch, apply
+from codex_http_server.eventlog.fold import fold_all
 from codex_http_server.eventlog.queries import Queries
 from codex_http_server.events import Draft, Event
 from codex_http_server.logs import get_logger
@@ -25,15 +27,7 @@ from codex_http_server.records import AnswerRecord, ConversationRecord, Record, 
 
 log = get_logger(__name__)
 
-_REFUSED: Final = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-    UnicodeError,
-)
 BLOCK: Final = 10_000  # numbers reserved at once
-FEW: Final = 256  # deltas that are committed on the event loop: at most 1 ms of it
 RESERVE_POSITION: Final = "INSERT OR REPLACE INTO meta VALUES ('reserved_position', ?)"
 RESERVE_SEQ: Final = "UPDATE conversation SET reserved = ? WHERE num = ?"
 # `last_seq` is written with synced commits only; behind it there can be deltas.
@@ -46,28 +40,6 @@ GATHER: Final = 0.001  # seconds
 TAG_LENGTH: Final = 8  # characters of the log's id in a position
 
 
-class _Batch:
-    """What was appended in one turn of the event loop; it is committed together."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.convs: list[int] = []
-        self.records: list[tuple[str, tuple[object, ...]]] = []
-        self.heads: dict[int, int] = {}
-        self.waiters: list[asyncio.Future[None]] = []
-        self.sync = False
-
-    @property
-    def must_sync(self) -> bool:
-        """Only deltas may wait for the disk: they are mended by their item's end."""
-        return self.sync or bool(self.records) or bool(self.waiters)
-
-    @property
-    def is_few(self) -> bool:
-        """A few deltas and nothing else."""
-        return len(self.events) <= FEW and not self.must_sync
-
-
 class SqliteLog(Queries):
     """An `EventLog`. `open` before use, `close` at the end."""
 
@@ -75,8 +47,8 @@ class SqliteLog(Queries):
         self._home = home
         self._path = path
         self._on_commit = on_commit
-        self._db = Database[_Batch](
-            path, _migrations(), _apply, self._committed, lambda batch: batch.must_sync
+        self._db = Database[Batch](
+            path, _migrations(), apply, self._committed, lambda batch: batch.must_sync
         )
         self._nums: dict[str, int] = {}
         self._appended: dict[int, int] = {}
@@ -86,7 +58,7 @@ class SqliteLog(Queries):
         self._next_num = 1
         self._position = 0
         self._committed_position = 0
-        self._pending: _Batch | None = None
+        self._pending: Batch | None = None
         self._writing = False
         self._burst_until = 0.0
         self._closed = False
@@ -130,11 +102,11 @@ class SqliteLog(Queries):
         """Commit what is waiting and close. May be called twice; afterwards nothing is kept."""
         if not self._closed:
             self._closed = True
-            self._db.write(self._give_back(self._pending or _Batch()))
+            self._db.write(self._give_back(self._pending or Batch()))
             self._pending = None
         self._db.close()
 
-    def _give_back(self, batch: _Batch) -> _Batch:
+    def _give_back(self, batch: Batch) -> Batch:
         """At an orderly end nothing is in doubt: numbering goes on without a hole."""
         batch.records.append((RESERVE_POSITION, (str(self._position),)))
         batch.records += [
@@ -181,7 +153,7 @@ class SqliteLog(Queries):
         self._reserve(batch, conv)
         return events
 
-    def _reserve(self, batch: _Batch, conv: int) -> None:
+    def _reserve(self, batch: Batch, conv: int) -> None:
         """Set aside the next block of numbers in the same, synced commit. After a power cut
         numbering goes on behind the block, so that no number that was shown comes again."""
         if self._position > self._reserved_position:
@@ -191,11 +163,11 @@ class SqliteLog(Queries):
             self._reserved[conv] = self._appended[conv] + BLOCK
             batch.records.append((RESERVE_SEQ, (self._reserved[conv], conv)))
 
-    def _gather(self) -> _Batch:
+    def _gather(self) -> Batch:
         """The batch that the next commit takes. One is with the writer at a time and the next
         one grows meanwhile: handing each event to a thread would cost more than its insert."""
         if self._pending is None:
-            self._pending = _Batch()
+            self._pending = Batch()
             loop = asyncio.get_running_loop()
             if self._burst_until > loop.time():
                 loop.call_later(GATHER, self._flush)
@@ -274,7 +246,7 @@ class SqliteLog(Queries):
             ("UPDATE submit SET key = NULL WHERE key IS NOT NULL AND created_ms < ?", old),
         ]
 
-    def _committed(self, group: list[_Batch]) -> None:
+    def _committed(self, group: list[Batch]) -> None:
         """On the event loop, after a commit: move the heads, tell the readers, wake waiters."""
         self._writing = False
         events = [event for batch in group for event in batch.events]
@@ -288,53 +260,6 @@ class SqliteLog(Queries):
                 if not waiter.done():
                     waiter.set_result(None)
         self._flush()  # last: it may commit and tell at once
-
-
-def _apply(connection: sqlite3.Connection, group: list[_Batch]) -> None:
-    """One transaction for the whole group; in the writer thread, but for a few deltas."""
-    for batch in group:
-        if batch.sync:
-            rowed = map(rows.event_row, batch.events, batch.convs)
-            connection.executemany(rows.INSERT_EVENT, rowed)
-            _fold(connection, batch)
-        else:
-            rowed = map(rows.delta_row, batch.events, batch.convs)
-            connection.executemany(rows.INSERT_DELTA, rowed)
-        for statement, values in batch.records:
-            _put(connection, statement, values)
-    if any(batch.must_sync for batch in group):
-        _move_heads(connection, group)
-
-
-def _move_heads(connection: sqlite3.Connection, group: list[_Batch]) -> None:
-    heads: dict[int, int] = {}
-    for batch in group:
-        heads.update(batch.heads)
-    connection.executemany(
-        "UPDATE conversation SET last_seq = ? WHERE num = ?",
-        [(seq, num) for num, seq in heads.items()],
-    )
-
-
-def _fold(connection: sqlite3.Connection, batch: _Batch) -> None:
-    """Items that end in this batch stand for their deltas from now on."""
-    for event, conv in zip(batch.events, batch.convs, strict=True):
-        if event.type in ENDS and conv:
-            event.folded = None  # a second try of this commit counts anew
-            place = (conv, event.seq, event.turn_id, event.item_id, event.item_type)
-            count = fold(connection, End(*place, event.data))
-            if count:
-                event.folded = count
-                mark(connection, conv, event.seq, count)
-
-
-def _put(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> None:
-    """Write one record. One that SQLite refuses is a fault of ours: it is told and left out,
-    because trying it again for ever would stop the log for everyone."""
-    try:
-        connection.execute(statement, values)
-    except _REFUSED as error:
-        log.critical("a record can't be stored", error=repr(error), statement=statement[:60])
 
 
 def _migrations() -> list[Migration]:
