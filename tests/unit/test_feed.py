@@ -241,6 +241,28 @@ def test_numbers_with_holes_are_found_too() -> None:
         assert [event.seq for event in tail.after(cursor) or ()] == expected
 
 
+async def test_readers_are_woken_in_the_order_in_which_they_came() -> None:
+    log = MemoryLog()
+    feed = feed_of(log)
+    woken: list[int] = []
+
+    async def follow(number: int) -> None:
+        with feed.reader("a", 0) as reader:
+            for _ in range(5):
+                await reader.next(PATIENCE)
+                woken.append(number)
+
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
+        for number in range(20):
+            tasks.create_task(follow(number))
+        for _ in range(5):
+            await tick()
+            await tick()
+            log.commit("a")
+            log.publish(feed)
+    assert woken == [*range(20)] * 5
+
+
 async def test_a_wait_that_is_over_leaves_nothing_behind() -> None:
     feed = feed_of(MemoryLog())
     with feed.reader(None, 0) as reader:
@@ -250,7 +272,7 @@ async def test_a_wait_that_is_over_leaves_nothing_behind() -> None:
         assert len(reader._tail._waiting) == 1
         waiting.cancel()
         await asyncio.wait([waiting])
-        assert reader._tail._waiting == set()
+        assert not reader._tail._waiting
     assert reader._alarm._timer is None
 
 

@@ -63,7 +63,7 @@ class Tail:
         self._key = key
         self._events: list[Event] = []
         self._size = 0
-        self._waiting: set[asyncio.Future[bool]] = set()
+        self._waiting: dict[asyncio.Future[bool], None] = {}  # in the order in which they came
         self.wakes = 0
 
     def push(self, events: Sequence[Event]) -> None:
@@ -90,7 +90,7 @@ class Tail:
         self.wakes += 1
         if not self._waiting:
             return
-        waiting, self._waiting = self._waiting, set()
+        waiting, self._waiting = self._waiting, {}
         for woken in waiting:
             if not woken.done():
                 woken.set_result(True)
@@ -98,13 +98,13 @@ class Tail:
     async def wait(self, alarm: Alarm, due: float) -> None:
         """Wait for the next wake-up. TimeoutError at `due`."""
         woken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.add(woken)
+        self._waiting[woken] = None
         alarm.set(due, woken)
         try:
             if not await woken:
                 raise TimeoutError
         finally:
-            self._waiting.discard(woken)
+            self._waiting.pop(woken, None)
 
     def after(self, cursor: int) -> Sequence[Event] | None:
         """Events after `cursor`; None if it is older than what is held here."""

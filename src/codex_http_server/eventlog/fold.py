@@ -80,7 +80,8 @@ def fold(connection: sqlite3.Connection, end: End) -> int:
     if started is None:
         return 0
     where, values = _where(kinds, (end.conv, started[0], end.seq, end.turn, end.item))
-    rows = connection.execute(f"SELECT type, data FROM event {where}", values).fetchall()  # noqa: S608
+    sql = f"SELECT type, CAST(data AS BLOB) FROM event {where}"  # noqa: S608
+    rows = connection.execute(sql, values).fetchall()
     if not rows:
         return 0
     if kinds == (OUTPUT,):
