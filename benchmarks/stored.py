@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from codex_http_server.events import Draft, raw
 from codex_http_server.records import ConversationRecord
 
 SAID: Final = "What a model says in one message is seldom longer than a few of these lines. " * 4
+TOKEN: Final = "token "
+DELTA: Final = "item/agentMessage/delta"
 BATCH: Final = 500  # events or conversations in one commit
 
 
@@ -93,6 +96,42 @@ async def write_events(site: Site, count: int) -> str:
                 log.append(one.id, turn(number))
             await log.durable()
     return one.id
+
+
+async def write_answer(site: Site, deltas: int) -> float:
+    """One long message, streamed and ended; the bytes that each of its deltas left in the log."""
+    with opened(site) as log:
+        one = record(site, 0)
+        log.append(one.id, (), (one,))
+        await log.durable()
+        before = in_use(site)
+        turn_id, item = new_id(), {"type": "agentMessage", "id": "msg_1", "text": ""}
+        started, *_, ended = _item(turn_id, "msg_1")
+        log.append(one.id, (started,))
+        for start in range(0, deltas, BATCH):
+            for _ in range(start, min(start + BATCH, deltas)):
+                data = {"threadId": one.thread_id, "turnId": turn_id, "itemId": "msg_1"}
+                said = _draft(DELTA, data | {"delta": TOKEN}, turn_id, item_id="msg_1", text=TOKEN)
+                log.append(one.id, (said,))
+            await log.durable()
+        whole = {"threadId": one.thread_id, "turnId": turn_id, "item": item}
+        ended.data = raw(whole | {"item": item | {"text": TOKEN * deltas}})
+        log.append(one.id, (ended,))
+        await log.durable()
+        if len(await log.read(one.id, 0, 9)) != 2:
+            raise RuntimeError("the deltas were not folded")
+        return (in_use(site) - before) / deltas
+
+
+def in_use(site: Site) -> int:
+    """Bytes of a log that hold something; pages that are free are used again."""
+    with sqlite3.connect(database(site)) as file:
+        pages, free, size = (
+            file.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+    file.close()
+    return (pages - free) * size
 
 
 async def write_conversations(site: Site, count: int) -> None:

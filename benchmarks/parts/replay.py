@@ -6,12 +6,13 @@ import asyncio
 import time
 
 from benchmarks.bench import RUN, Bench, readers
-from benchmarks.report import Measure, at_least
+from benchmarks.report import Measure, at_least, at_most
 from benchmarks.sites import Server, Site
-from benchmarks.stored import database, opened, write_events
+from benchmarks.stored import database, opened, write_answer, write_events
 from codex_http_server.conversations.feed import PAGE
 
 EVENTS = (100_000, 20_000)  # full and quick
+ANSWER = (5_000, 1_000)  # deltas
 
 
 def run(bench: Bench) -> list[Measure]:
@@ -27,11 +28,14 @@ def run(bench: Bench) -> list[Measure]:
         for _ in range(bench.rounds):
             pages.append(asyncio.run(_pages(site, conversation, count)))
             streamed.append(_stream(site, conversation, count))
+    with bench.site() as site:
+        folded = asyncio.run(write_answer(site, bench.size(*ANSWER)))
     return [
         Measure("out of the log", pages, "events/s", at_least(200_000)),
         Measure("through HTTP", streamed, "events/s", at_least(50_000)),
         Measure("written into the log", [written], "events/s"),
         Measure("in the log", [size], "B/event"),
+        Measure("in the log, deltas of an ended answer", [folded], "B/event", at_most(30)),
     ]
 
 

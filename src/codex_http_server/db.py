@@ -1,10 +1,11 @@
 """A SQLite file with one writer thread and a few readers.
 
-Owns the file, its version, the thread and the connections; knows nothing of what is stored.
+Owns the file, its version, the threads and the connections; knows nothing of what is stored.
 Batches given to `write` are committed in order, as many as are waiting in one transaction
 (group commit), then handed to `on_commit` on the event loop. A transaction is synced to the
 disk if `must_sync` says so of one of its batches. A commit that fails is tried
 again until it works or the database is closed: nothing given to `write` is dropped.
+While nothing is with the writer, `commit_now` commits on the event loop itself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from codex_http_server.checkpoints import Checkpoints
 from codex_http_server.errors import LogUnusable
 from codex_http_server.logs import get_logger
 
@@ -31,6 +33,7 @@ R = TypeVar("R")
 APPLICATION_ID: Final = 0x43485453  # "CHTS", in the file's header
 GROUP_MAX: Final = 4096  # batches in one transaction
 RETRY: Final = 0.5  # seconds between tries of a commit that failed
+BUSY: Final = 5.0  # seconds to wait for another process that writes to the file
 CLOSE: Final = 3.0  # seconds for the writer to finish at close
 READERS: Final = 3
 
@@ -55,7 +58,9 @@ class Database(Generic[T]):
     ) -> None:
         self._path = path
         self._must_sync = must_sync
-        self._synced = True
+        self._mode = (True, True)
+        self._writer: sqlite3.Connection | None = None
+        self._checkpoints = Checkpoints(self._connect)
         self._migrations = migrations
         self._apply = apply
         self._on_commit = on_commit
@@ -74,20 +79,19 @@ class Database(Generic[T]):
         Returns the writer's connection, for reading what is needed at start, before the first
         `write`. Raises `LogUnusable`.
         """
-        connection = self._prepare()
+        connection = self._writer = self._prepare()
         self._loop = asyncio.get_running_loop()
         self._readers = ThreadPoolExecutor(READERS, "log-reader")
         self._thread = threading.Thread(target=self._run, args=(connection,), name="log-writer")
         self._thread.start()
+        self._checkpoints.open()
         return connection
 
     def _prepare(self) -> sqlite3.Connection:
         try:
             # Before SQLite: it gives its side files the mode of the database.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, timeout=5
-            )
+            connection = self._connect()
             try:
                 self._set_up(connection)
             except BaseException:
@@ -100,12 +104,18 @@ class Database(Generic[T]):
             ) from error
         return connection
 
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=BUSY
+        )
+        connection.execute("PRAGMA fullfsync=1")  # macOS: fsync alone stops at the drive
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # see checkpoints.py
+        return connection
+
     def _set_up(self, connection: sqlite3.Connection) -> None:
         self._check(connection)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA fullfsync=1")  # macOS: fsync alone stops at the drive
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
         self._migrate(connection)
 
     def _check(self, connection: sqlite3.Connection) -> None:
@@ -137,6 +147,23 @@ class Database(Generic[T]):
         """Queue a batch for the next commit. Call from the event loop."""
         self._queue.put(batch)
 
+    def commit_now(self, batch: T) -> bool:
+        """Commit on the event loop; False if that can't be: then `write` it.
+
+        Only for a batch that need not be synced, while no other is with the writer. There and
+        back through a thread costs more than the commit of a few rows. It waits for no disk
+        and no other process.
+        """
+        if self._writer is None or self.failure is not None or self._checkpoints.behind:
+            return False
+        try:
+            self._transact(self._writer, [batch], (False, False))
+        except Exception as error:  # noqa: BLE001 # the writer tries again, and tells
+            log.info("a commit goes to the writer", error=repr(error))
+            self._roll_back(self._writer)
+            return False
+        return True
+
     def _run(self, connection: sqlite3.Connection) -> None:
         ended = False
         while not ended:
@@ -160,12 +187,11 @@ class Database(Generic[T]):
         return group, False
 
     def _commit(self, connection: sqlite3.Connection, group: list[T]) -> bool:
+        if self._checkpoints.behind:
+            self._checkpoints.catch_up(connection)
         while True:
             try:
-                self._choose_sync(connection, any(map(self._must_sync, group)))
-                connection.execute("BEGIN IMMEDIATE")
-                self._apply(connection, group)
-                connection.execute("COMMIT")
+                self._transact(connection, group, (any(map(self._must_sync, group)), True))
             except Exception as error:  # noqa: BLE001 # this thread must outlive any of them
                 self._failed(connection, error)
                 if self._closing.wait(RETRY):
@@ -174,18 +200,32 @@ class Database(Generic[T]):
             self._tell(group)
             return True
 
-    def _choose_sync(self, connection: sqlite3.Connection, full: bool) -> None:
-        """FULL: on disk when the commit returns. NORMAL: with the next FULL one, or soon; a
-        crash of this process loses nothing in either, only a power cut does in NORMAL."""
-        if full is not self._synced:
-            connection.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
-            self._synced = full
+    def _transact(
+        self, connection: sqlite3.Connection, group: list[T], mode: tuple[bool, bool]
+    ) -> None:
+        self._choose(connection, mode)
+        connection.execute("BEGIN IMMEDIATE")
+        self._apply(connection, group)
+        connection.execute("COMMIT")
+        self._checkpoints.note()
+
+    def _choose(self, connection: sqlite3.Connection, mode: tuple[bool, bool]) -> None:
+        """Synced: on disk when the commit returns; else with the next synced one, or soon. A
+        crash of this process loses nothing in either, only a power cut does. Patient: waits
+        for another process that writes."""
+        if mode != self._mode:
+            synced, patient = self._mode = mode
+            connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+            connection.execute(f"PRAGMA busy_timeout={int(BUSY * 1000) if patient else 0}")
 
     def _failed(self, connection: sqlite3.Connection, error: Exception) -> None:
         if self.failure is None:
             log.error("the event log can't be written", error=repr(error))
         self.failure = str(error)
-        with contextlib.suppress(sqlite3.Error):
+        self._roll_back(connection)
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        with contextlib.suppress(sqlite3.Error):  # no transaction was begun
             connection.execute("ROLLBACK")
 
     def _tell(self, group: list[T]) -> None:
@@ -207,9 +247,7 @@ class Database(Generic[T]):
     def _read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, timeout=5, check_same_thread=False
-            )
+            connection = self._connect()
             connection.execute("PRAGMA query_only=1")
             self._local.connection = connection
             self._connections.append(connection)
@@ -220,9 +258,12 @@ class Database(Generic[T]):
             connection.execute("COMMIT")
 
     def close(self) -> None:
-        """Commit what is waiting, end the threads. May be called twice; bounded by `CLOSE`."""
+        """Commit what is waiting, end the threads. May be called twice; bounded by `CLOSE`, and
+        `END` of the checkpoints."""
         if self._thread is None or self._readers is None:
             return
+        self._writer = None
+        self._checkpoints.close()
         self._queue.put(None)
         self._thread.join(CLOSE / 2)
         self._closing.set()

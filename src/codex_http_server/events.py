@@ -118,7 +118,7 @@ ENVELOPE: Final[dict[str, str]] = {
 }
 
 
-class Draft(msgspec.Struct):
+class Draft(msgspec.Struct, gc=False):
     """An event before the log has numbered it."""
 
     type: str
@@ -133,7 +133,7 @@ class Draft(msgspec.Struct):
     policy: msgspec.Raw | None = None
 
 
-class Event(msgspec.Struct):
+class Event(msgspec.Struct, gc=False):
     """A numbered event. `seq` is 0 where `conversation_id` is null (server and account)."""
 
     seq: int
@@ -165,7 +165,7 @@ class Event(msgspec.Struct):
         return f"{self.log_tag}-{self.position}"
 
 
-class _Envelope(msgspec.Struct, omit_defaults=True):
+class _Envelope(msgspec.Struct, omit_defaults=True, gc=False):
     seq: int | msgspec.UnsetType
     position: str
     conversation_id: str | None
@@ -186,27 +186,29 @@ class _Envelope(msgspec.Struct, omit_defaults=True):
 _ENCODER = msgspec.json.Encoder()
 
 
-def _unset(value: str | None) -> str | msgspec.UnsetType:
-    return msgspec.UNSET if value is None else value
+_UNSET = msgspec.UNSET
 
 
 def _envelope(event: Event) -> _Envelope:
+    """By position, in the order of `_Envelope`: one event is rendered for every delta."""
+    uid, item_type, text, status = event.conversation_id, event.item_type, event.text, event.status
+    synthetic, policy, folded = event.synthetic, event.policy, event.folded
     return _Envelope(
-        seq=event.seq if event.conversation_id is not None else msgspec.UNSET,
-        position=event.cursor(),
-        conversation_id=event.conversation_id,
-        turn_id=event.turn_id,
-        item_id=event.item_id,
-        type=event.type,
-        at=rfc3339(event.at_ms),
-        core=event.core,
-        data=event.data,
-        item_type=_unset(event.item_type),
-        text=_unset(event.text),
-        status=_unset(event.status),
-        synthetic=_unset(event.synthetic),
-        policy=msgspec.UNSET if event.policy is None else event.policy,
-        folded=msgspec.UNSET if event.folded is None else event.folded,
+        _UNSET if uid is None else event.seq,
+        event.cursor(),
+        uid,
+        event.turn_id,
+        event.item_id,
+        event.type,
+        rfc3339(event.at_ms),
+        event.core,
+        event.data,
+        _UNSET if item_type is None else item_type,
+        _UNSET if text is None else text,
+        _UNSET if status is None else status,
+        _UNSET if synthetic is None else synthetic,
+        _UNSET if policy is None else policy,
+        _UNSET if folded is None else folded,
     )
 
 

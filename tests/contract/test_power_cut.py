@@ -9,11 +9,20 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import pytest
+
+from codex_http_server import checkpoints
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, Event, raw
 from codex_http_server.records import ConversationRecord
 
 PATIENCE = 10.0
+
+
+@pytest.fixture(autouse=True)
+def no_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not synced stays in the write-ahead file, however slow the test runs."""
+    monkeypatch.setattr(checkpoints, "PAUSE", 1000.0)
 
 
 def delta(text: str) -> Draft:

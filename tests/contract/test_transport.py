@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, unix_serve
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 
 from codex_http_server.engine.transport import (
     SocketTransport,
@@ -167,6 +169,57 @@ def drip(target: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], 
     return serve
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\xc1\x01x",  # a reserved bit
+        b"\x81\x81abcdx",  # a mask, which only clients use
+        b"\x81\x7f\x00\x00\x00\x00\x10\x00\x00\x01",  # a byte past MAX_MESSAGE
+        b"\x80\x01x",  # the end of a message that never began
+        b"\x01\x01x\x81\x01y",  # a message in the middle of another
+        b"\x83\x01x",  # an unknown kind
+        b"\x09\x01x",  # a ping in fragments
+    ],
+    ids=lambda bad: bad[:10].hex(),
+)
+async def test_a_core_that_breaks_the_rules_is_a_loss_told_once(ears: Ears, bad: bytes) -> None:
+    async def talk(core: ServerConnection) -> None:
+        core.transport.write(b"\x81\x04good" + bad + b"\x81\x04late")
+        await stay(core)
+
+    async with core(talk, ears):
+        assert await ears.next() == b"good"
+        await ears.end()
+    assert ears.times_lost == 1
+    assert ears.heard.empty()
+
+
+async def test_messages_right_behind_the_handshake_arrive(ears: Ears) -> None:
+    async def hurry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await reader.readuntil(b"\r\n\r\n")).decode()
+        server = ServerProtocol()
+        server.receive_data(asked.encode())
+        (request,) = server.events_received()
+        assert isinstance(request, Request)
+        server.send_response(server.accept(request))
+        server.send_text(b"first")
+        server.send_text(b"second")
+        sent = b"".join(server.data_to_send())
+        for piece in (sent[:40], sent[40:-3], sent[-3:]):
+            writer.write(piece)
+            await writer.drain()
+        await reader.read()
+        writer.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "core.sock")
+        async with await asyncio.start_unix_server(hurry, path):
+            transport = await connect_socket(path, ears.on_message, ears.on_lost)
+            assert [await ears.next(), await ears.next()] == [b"first", b"second"]
+            transport.close()
+            await ears.end()
+
+
 @pytest.mark.parametrize("code", [1000, 1001, 1011])
 async def test_a_close_of_the_core_is_a_loss_told_once(ears: Ears, code: int) -> None:
     async def leave(core: ServerConnection) -> None:
@@ -209,7 +262,11 @@ async def test_where_no_one_listens_connecting_is_refused(ears: Ears, tmp_path: 
         await connect_socket(str(tmp_path / "old.sock"), ears.on_message, ears.on_lost)
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", b""])
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", b"", b"\r\n\r\n", b"x" * 20_000],
+    ids=lambda answer: answer[:12].decode(),
+)
 async def test_a_listener_that_refuses_the_handshake_is_a_connection_error(
     ears: Ears, tmp_path: Path, answer: bytes
 ) -> None:

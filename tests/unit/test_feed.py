@@ -11,17 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codex_http_server.conversations.feed import (
-    NOTICES,
-    OVERHEAD,
-    PAGE,
-    Batch,
-    Feed,
-    Reader,
-    Tail,
-    by_position,
-    by_seq,
-)
+from codex_http_server.conversations.feed import NOTICES, PAGE, Batch, Feed, Reader
+from codex_http_server.conversations.tail import OVERHEAD, Tail, by_position, by_seq
 from codex_http_server.eventlog.base import EventLog
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, Event, raw
@@ -240,6 +231,82 @@ def test_a_tail_keeps_the_last_event_however_large() -> None:
 def test_a_tail_knows_nothing_of_what_was_before_it() -> None:
     tail = Tail(7, TINY, by_seq)
     assert (tail.after(6), tail.after(7)) == (None, [])
+
+
+def test_numbers_with_holes_are_found_too() -> None:
+    tail = Tail(0, LARGE, by_seq)
+    tail.push([event_of("a", seq, seq) for seq in (1, 2, 3, 1001, 1002, 2001)])
+    for cursor in range(2010):
+        expected = [seq for seq in (1, 2, 3, 1001, 1002, 2001) if seq > cursor]
+        assert [event.seq for event in tail.after(cursor) or ()] == expected
+
+
+async def test_readers_are_woken_in_the_order_in_which_they_came() -> None:
+    log = MemoryLog()
+    feed = feed_of(log)
+    woken: list[int] = []
+
+    async def follow(number: int) -> None:
+        with feed.reader("a", 0) as reader:
+            for _ in range(5):
+                await reader.next(PATIENCE)
+                woken.append(number)
+
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
+        for number in range(20):
+            tasks.create_task(follow(number))
+        for _ in range(5):
+            await tick()
+            await tick()
+            log.commit("a")
+            log.publish(feed)
+    assert woken == [*range(20)] * 5
+
+
+async def test_a_wait_that_is_over_leaves_nothing_behind() -> None:
+    feed = feed_of(MemoryLog())
+    with feed.reader(None, 0) as reader:
+        assert await reader.next(SOON) == Batch()
+        waiting = asyncio.create_task(reader.next(PATIENCE))
+        await tick()
+        assert len(reader._tail._waiting) == 1
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert not reader._tail._waiting
+    assert reader._alarm._timer is None
+
+
+async def test_a_reader_that_always_gets_something_moves_its_timer_seldom() -> None:
+    log = MemoryLog()
+    feed = feed_of(log)
+    with feed.reader("a", 0) as reader:
+        timers: set[int] = set()
+        for number in range(1, 50):
+            waiting = asyncio.create_task(reader.next(PATIENCE + number))
+            await tick()
+            timers.add(id(reader._alarm._timer))
+            log.commit("a")
+            log.publish(feed)
+            assert [event.seq for event in (await waiting).events] == [number]
+        assert len(timers) == 1
+        before = asyncio.get_running_loop().time()
+        assert await reader.next(SOON) == Batch()  # sooner than the timer that stands
+        assert asyncio.get_running_loop().time() - before < PATIENCE
+
+
+async def test_a_timer_that_rings_too_early_is_moved() -> None:
+    log = MemoryLog()
+    feed = feed_of(log)
+    loop = asyncio.get_running_loop()
+    with feed.reader("a", 0) as reader:
+        waiting = asyncio.create_task(reader.next(SOON))
+        await tick()
+        log.commit("a")
+        log.publish(feed)
+        assert (await waiting).events
+        before = loop.time()
+        assert await reader.next(3 * SOON) == Batch()
+        assert loop.time() - before >= 3 * SOON - 0.002
 
 
 # --- one reader ----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
-"""What every request passes before its route. Pure ASGI, so that streams pass through.
+"""What every request passes before its route. Pure ASGI.
 
-From the outside in: request id and log line; the gate (Host, Origin, proxy); the body (JSON,
+From the outside in: request id and log line, and the bodies of event streams, which pass nothing
+else; the gate (Host, Origin, proxy); the body (JSON,
 bounded, complete). CORS headers come from Starlette, between the first two.
 """
 
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_http_server import errors
+from codex_http_server.api.eventstream import write_body
 from codex_http_server.api.problems import on_unexpected, problem
 from codex_http_server.auth.policy import Gate
 from codex_http_server.clock import new_id
@@ -61,6 +63,7 @@ class _Observed:
         started = time.perf_counter()
         try:
             await self._app(self._scope, self._take, self._give)
+            await write_body(self._scope, self._receive, self._give)
         except Exception as error:
             if self._whole:
                 return  # answered and logged; Starlette raises it again for its server

@@ -6,25 +6,18 @@ never answers with a 5xx: EventSource gives up for good on those.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from starlette.responses import StreamingResponse
-
 from codex_http_server import events
 from codex_http_server.api import sse
+from codex_http_server.api.eventstream import EventStream, Write
 from codex_http_server.api.services import Services
 from codex_http_server.clock import now_ms
-from codex_http_server.conversations.feed import Batch
 from codex_http_server.events import Event, transient
 
-HEADERS: Final = {
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
-}
-MEDIA_TYPE: Final = "text/event-stream"
 OVERLOAD_RETRY: Final = b"retry: 5000\n"
 
 
@@ -58,23 +51,19 @@ class Plan:
         return sse.conversation_frames(chosen)
 
 
-def respond(services: Services, plan: Plan) -> StreamingResponse:
+def respond(services: Services, plan: Plan) -> EventStream:
     """The response that streams `plan`."""
-    body = _overload(services) if services.streams >= services.max_streams else _run(services, plan)
-    return StreamingResponse(body, media_type=MEDIA_TYPE, headers=HEADERS)
 
+    async def overload(write: Write) -> None:
+        reason = f"{services.max_streams} event streams are open already"
+        await write(OVERLOAD_RETRY + sse.bare_frame(core_frame(services, reason)))
 
-async def _overload(services: Services) -> AsyncIterator[bytes]:
-    reason = f"{services.max_streams} event streams are open already"
-    yield OVERLOAD_RETRY + sse.bare_frame(core_frame(services, reason))
+    async def run(write: Write) -> None:
+        reset = plan.cursor.reset
+        await write(sse.OPENING + (b"" if reset is None else sse.bare_frame(reset)))
+        await follow(services, plan, write)
 
-
-async def _run(services: Services, plan: Plan) -> AsyncIterator[bytes]:
-    yield sse.OPENING
-    if plan.cursor.reset is not None:
-        yield sse.bare_frame(plan.cursor.reset)
-    async for chunk in follow(services, plan):
-        yield chunk
+    return EventStream(overload if services.streams >= services.max_streams else run)
 
 
 @contextmanager
@@ -86,29 +75,31 @@ def _counted(services: Services) -> Generator[None]:
         services.streams -= 1
 
 
-async def follow(services: Services, plan: Plan) -> AsyncIterator[bytes]:
-    """The frames of a stream, in chunks, until its last event or until the server stops."""
+async def follow(services: Services, plan: Plan, write: Write) -> None:
+    """Write the frames of a stream until its last event or until the server stops."""
     feed = services.feed
     with _counted(services), feed.reader(plan.conversation_id, plan.cursor.after) as reader:
         while True:
             batch = await reader.next(plan.heartbeat)
             if batch.ended:
-                yield sse.bare_frame(core_frame(services, "the server is stopping"))
+                await write(sse.bare_frame(core_frame(services, "the server is stopping")))
                 return
             chosen, done = _choose(plan, batch.events)
-            chunk = b"".join(map(sse.bare_frame, batch.notices)) + plan.frames(chosen)
-            if chunk or not _something(batch):
-                yield chunk or _beat(plan)
+            chunk = plan.frames(chosen)
+            if batch.notices:
+                chunk = b"".join(map(sse.bare_frame, batch.notices)) + chunk
+            if chunk:
+                await write(chunk)
+            elif not batch.events:
+                await write(_beat(plan))
             if done:
                 return
 
 
-def _something(batch: Batch) -> bool:
-    return bool(batch.events or batch.notices)
-
-
 def _choose(plan: Plan, found: Sequence[Event]) -> tuple[Sequence[Event], bool]:
     """The events that pass, up to and with the last one of the stream, and whether it came."""
+    if plan.passes is None and plan.last is None:
+        return found, False
     chosen = found if plan.passes is None else [event for event in found if plan.passes(event)]
     if plan.last is not None:
         for index, event in enumerate(chosen):

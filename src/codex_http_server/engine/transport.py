@@ -15,10 +15,13 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from codex_http_server.engine.frames import Frames
+
 OnMessage = Callable[[bytes], None]
 OnLost = Callable[[], None]
 
 CONNECT: Final = 5.0  # seconds for the WebSocket handshake
+MAX_HEAD: Final = 16 * 1024  # bytes of the answer to the handshake
 MAX_MESSAGE: Final = 256 * 1024 * 1024  # bytes; a finished item may hold megabytes of output
 
 
@@ -35,13 +38,18 @@ class Transport(Protocol):
 
 
 class SocketTransport(asyncio.Protocol):
-    """WebSocket over a Unix socket (`codex app-server --listen unix://PATH`)."""
+    """WebSocket over a Unix socket (`codex app-server --listen unix://PATH`).
+
+    `websockets` does the handshake, all sending, and every frame that is not a plain message.
+    """
 
     def __init__(self, on_message: OnMessage, on_lost: OnLost) -> None:
         self._on_message = on_message
         self._on_lost = on_lost
         self._ws = ClientProtocol(parse_uri("ws://localhost/"), max_size=MAX_MESSAGE)
+        self._frames = Frames(on_message, self._on_other, MAX_MESSAGE)
         self._transport: asyncio.Transport | None = None
+        self._head = b""
         self._parts: list[bytes] = []
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -51,19 +59,39 @@ class SocketTransport(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        self._ws.receive_data(data)
+        if self._ws.state is State.OPEN:
+            self._frames.feed(data)
+        elif self._ws.state is State.CONNECTING:
+            self._shake(data)
+
+    def _shake(self, data: bytes) -> None:
+        """Take the answer to the handshake; frames may follow it in the same read."""
+        self._head += data
+        head, end, rest = self._head.partition(b"\r\n\r\n")
+        if not end and len(head) < MAX_HEAD:
+            return
+        self._ws.receive_data(head + end)
+        self._flush()
+        if self._ws.state is State.OPEN:
+            self._head = b""
+            self.opened.set_result(None)
+            self._frames.feed(rest)
+        else:
+            self.close()
+
+    def _on_other(self, frame: bytes) -> bool:
+        """A fragment, a ping, a close, or what breaks the rules; whether messages may follow."""
+        self._ws.receive_data(frame)
         for event in self._ws.events_received():
             if isinstance(event, Frame):
-                self._frame(event)
-        if not self.opened.done() and self._ws.state is State.OPEN:
-            self.opened.set_result(None)
+                self._fragment(event)
         self._flush()
+        if self._ws.state is not State.OPEN:
+            self.close()
+        return self._ws.state is State.OPEN
 
-    def _frame(self, frame: Frame) -> None:
+    def _fragment(self, frame: Frame) -> None:
         if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            return
-        if frame.fin and not self._parts:
-            self._on_message(bytes(frame.data))
             return
         self._parts.append(bytes(frame.data))
         if frame.fin:

@@ -23,7 +23,7 @@ class RpcError(msgspec.Struct):
     data: Any = None
 
 
-class Incoming(msgspec.Struct):
+class Incoming(msgspec.Struct, gc=False):
     """One message of the core: an answer, a request or a notification."""
 
     id: RequestId | None = None
@@ -33,7 +33,7 @@ class Incoming(msgspec.Struct):
     error: RpcError | None = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     threadId: str
     turnId: str
     itemId: str
@@ -93,7 +93,7 @@ def encode_error(request_id: RequestId, code: int, message: str) -> bytes:
     return _encoder.encode({"id": request_id, "error": {"code": code, "message": message}})
 
 
-class Notice(msgspec.Struct):
+class Notice(msgspec.Struct, gc=False):
     """A notification of the core, as far as this server understands it."""
 
     draft: Draft

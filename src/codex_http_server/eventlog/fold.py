@@ -9,7 +9,7 @@ all of it (the core cuts both, measured). Whatever does not fit this stays as it
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -34,7 +34,7 @@ _STARTED: Final = (
 )
 
 
-class Delta(msgspec.Struct):
+class Delta(msgspec.Struct, gc=False):
     """What the core says in a delta."""
 
     delta: str = ""
@@ -53,9 +53,10 @@ class _End(msgspec.Struct):
 
 
 _delta: Final = msgspec.json.Decoder(Delta)
+_deltas: Final = msgspec.json.Decoder(list[Delta])
 _end: Final = msgspec.json.Decoder(_End)
 
-Row = tuple[int, str, bytes]  # seq, type, data
+Row = tuple[str, bytes]  # type, data
 
 
 class End(NamedTuple):
@@ -79,11 +80,12 @@ def fold(connection: sqlite3.Connection, end: End) -> int:
     if started is None:
         return 0
     where, values = _where(kinds, (end.conv, started[0], end.seq, end.turn, end.item))
-    rows = connection.execute(f"SELECT seq, type, data FROM event {where}", values).fetchall()  # noqa: S608
+    sql = f"SELECT type, CAST(data AS BLOB) FROM event {where}"  # noqa: S608
+    rows = connection.execute(sql, values).fetchall()
     if not rows:
         return 0
     if kinds == (OUTPUT,):
-        _keep_output(connection, (end.conv, end.turn, end.item), [_text(row) for row in rows])
+        _keep_output(connection, (end.conv, end.turn, end.item), [_text(data) for _, data in rows])
     elif not says_the_same(end.item_type or "", rows, end.data):
         return 0
     connection.execute(f"DELETE FROM event {where}", values)  # noqa: S608
@@ -98,9 +100,9 @@ def _where(kinds: Sequence[str], values: tuple[Any, ...]) -> tuple[str, tuple[An
     return clause, (*values, *kinds)
 
 
-def _text(row: Row) -> str:
+def _text(data: bytes) -> str:
     try:
-        return _delta.decode(row[2]).delta
+        return _delta.decode(data).delta
     except msgspec.MsgspecError:
         return ""
 
@@ -109,16 +111,23 @@ def says_the_same(item_type: str, rows: Sequence[Row], end: bytes | msgspec.Raw)
     """Whether the deltas, joined, are the finished item's text. Pure."""
     try:
         item = _end.decode(end).item
-        deltas = [(kind, _delta.decode(data)) for _, kind, data in rows]
+        deltas = _decoded(data for _, data in rows)
     except msgspec.MsgspecError:
         return False
     if item_type != "reasoning":
-        return "".join(delta.delta for _, delta in deltas) == item.text
+        return "".join([delta.delta for delta in deltas]) == item.text
+    kinds = [kind for kind, _ in rows]
+    pairs = list(zip(kinds, deltas, strict=True))
     summary = _parts(
-        [(d.summaryIndex, d.delta) for k, d in deltas if k.endswith("summaryTextDelta")]
+        [(d.summaryIndex, d.delta) for k, d in pairs if k.endswith("summaryTextDelta")]
     )
-    content = _parts([(d.contentIndex, d.delta) for k, d in deltas if k.endswith("/textDelta")])
+    content = _parts([(d.contentIndex, d.delta) for k, d in pairs if k.endswith("/textDelta")])
     return summary == item.summary and content == item.content
+
+
+def _decoded(datas: Iterable[bytes]) -> list[Delta]:
+    """The deltas, decoded as one array, which takes a third of the time of one by one."""
+    return _deltas.decode(b"[%b]" % b",".join(datas))
 
 
 def _parts(deltas: Sequence[tuple[int, str]]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from codex_http_server import events
-from codex_http_server.events import TEXT_DELTAS, Event
+from codex_http_server.events import TEXT_DELTAS, Draft, Event
 from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
 
 EVENT_COLUMNS: Final = (
@@ -15,6 +15,12 @@ EVENT_COLUMNS: Final = (
     " data, policy, folded, mark"
 )
 INSERT_EVENT: Final = f"INSERT INTO event({EVENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
+
+# A delta has these columns only: 3.6 µs a row, and 5.5 with all of them (measured).
+INSERT_DELTA: Final = (
+    "INSERT INTO event(position, conv, seq, at_ms, type, turn, item, core, data)"
+    " VALUES (?,?,?,?,?,?,?,?,?)"
+)
 
 PUT_CONVERSATION: Final = """
 INSERT INTO conversation(num, id, thread_id, directory, search, status, archived, open_since, body)
@@ -78,6 +84,32 @@ def event_row(event: Event, conv: int) -> tuple[Any, ...]:
         None if event.policy is None else bytes(event.policy),
         event.folded,
         1 if event.type in MARKED else None,
+    )
+
+
+def is_delta(draft: Draft) -> bool:
+    """Whether it has nothing but what `INSERT_DELTA` stores."""
+    return (
+        draft.type in TEXT_DELTAS
+        and draft.item_type is None
+        and draft.status is None
+        and draft.synthetic is None
+        and draft.policy is None
+    )
+
+
+def delta_row(event: Event, conv: int) -> tuple[Any, ...]:
+    """A delta as the values of `INSERT_DELTA`. Its text is in its data already."""
+    return (
+        event.position,
+        conv,
+        event.seq if conv else event.position,
+        event.at_ms,
+        event.type,
+        event.turn_id,
+        event.item_id,
+        event.core,
+        bytes(event.data),
     )
 
 

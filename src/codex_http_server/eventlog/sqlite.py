@@ -1,7 +1,8 @@
 """The event log in one SQLite file.
 
 Owns numbering (in memory, on the event loop) and what is committed; `db.py` owns the file and
-the threads, `queries.py` the reading. An event is in `on_commit` only once it is on disk.
+the threads, `batch.py` what one commit writes, `queries.py` the reading. An event is in
+`on_commit` only once it is on disk.
 """
 
 from __future__ import annotations
@@ -17,44 +18,27 @@ from codex_http_server.clock import new_id
 from codex_http_server.db import Database, Migration
 from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog import rows
-from codex_http_server.eventlog.fold import ENDS, End, fold, fold_all, mark
+from codex_http_server.eventlog.batch import Batch, apply
+from codex_http_server.eventlog.fold import fold_all
 from codex_http_server.eventlog.queries import Queries
-from codex_http_server.events import TEXT_DELTAS, Draft, Event
+from codex_http_server.events import Draft, Event
 from codex_http_server.logs import get_logger
 from codex_http_server.records import AnswerRecord, ConversationRecord, Record, SubmitRecord
 
 log = get_logger(__name__)
 
-_REFUSED: Final = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-    UnicodeError,
-)
 OVERHEAD: Final = 400  # bytes that an event costs beside its data, roughly
-BLOCK: Final = 1000  # numbers reserved at once
+BLOCK: Final = 10_000  # numbers reserved at once
 RESERVE_POSITION: Final = "INSERT OR REPLACE INTO meta VALUES ('reserved_position', ?)"
 RESERVE_SEQ: Final = "UPDATE conversation SET reserved = ? WHERE num = ?"
+# `last_seq` is written with synced commits only; behind it there can be deltas.
+NUMBERS: Final = """
+SELECT num, id, reserved, CASE WHEN reserved <= last_seq THEN last_seq ELSE
+  max(last_seq, coalesce((SELECT max(seq) FROM event WHERE conv = num), 0)) END
+FROM conversation"""
+BURST: Final = 4  # events in a batch that show a burst: the next batch gathers for a while
+GATHER: Final = 0.001  # seconds
 TAG_LENGTH: Final = 8  # characters of the log's id in a position
-
-
-class _Batch:
-    """What was appended in one turn of the event loop; it is committed together."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.convs: list[int] = []
-        self.records: list[tuple[str, tuple[object, ...]]] = []
-        self.heads: dict[int, int] = {}
-        self.waiters: list[asyncio.Future[None]] = []
-        self.sync = False
-        self.size = 0  # bytes in memory, roughly
-
-    @property
-    def must_sync(self) -> bool:
-        """Only deltas may wait for the disk: they are mended by their item's end."""
-        return self.sync or bool(self.records) or bool(self.waiters)
 
 
 class SqliteLog(Queries):
@@ -72,8 +56,8 @@ class SqliteLog(Queries):
         self._backlog = 0  # bytes of what was appended and is not on disk yet
         self._path = path
         self._on_commit = on_commit
-        self._db = Database[_Batch](
-            path, _migrations(), _apply, self._committed, lambda batch: batch.must_sync
+        self._db = Database[Batch](
+            path, _migrations(), apply, self._committed, lambda batch: batch.must_sync
         )
         self._nums: dict[str, int] = {}
         self._appended: dict[int, int] = {}
@@ -86,8 +70,9 @@ class SqliteLog(Queries):
         self._next_num = 1
         self._position = 0
         self._committed_position = 0
-        self._pending: _Batch | None = None
+        self._pending: Batch | None = None
         self._writing = False
+        self._burst_until = 0.0
         self._closed = False
         self.core_version = ""
         self.log_id = ""
@@ -115,8 +100,7 @@ class SqliteLog(Queries):
             )
         self.log_id = meta["log_id"]
         self.log_tag = self.log_id.replace("-", "")[-TAG_LENGTH:]
-        found = connection.execute("SELECT num, id, last_seq, reserved FROM conversation")
-        for num, uid, last, reserved in found:
+        for num, uid, reserved, last in connection.execute(NUMBERS):
             self._nums[uid] = num
             self._heads[num] = self._appended[num] = last
             self._reserved[num] = max(last, reserved)
@@ -132,11 +116,11 @@ class SqliteLog(Queries):
         """Commit what is waiting and close. May be called twice; afterwards nothing is kept."""
         if not self._closed:
             self._closed = True
-            self._db.write(self._give_back(self._pending or _Batch()))
+            self._db.write(self._give_back(self._pending or Batch()))
             self._pending = None
         self._db.close()
 
-    def _give_back(self, batch: _Batch) -> _Batch:
+    def _give_back(self, batch: Batch) -> Batch:
         """At an orderly end no number of this life is in doubt: they go on without a hole."""
         position = max(self._position, self._doubtful_position)
         batch.records.append((RESERVE_POSITION, (str(position),)))
@@ -184,14 +168,14 @@ class SqliteLog(Queries):
         batch.records += [self._row(record) for record in records]
         if events and conv:
             batch.heads[conv] = events[-1].seq
-        batch.sync = batch.sync or any(event.type not in TEXT_DELTAS for event in events)
+        batch.sync = batch.sync or not all(map(rows.is_delta, drafts))
         size = sum(len(event.data) + OVERHEAD for event in events)
         batch.size += size
         self._backlog += size
         self._reserve(batch, conv)
         return events
 
-    def _reserve(self, batch: _Batch, conv: int) -> None:
+    def _reserve(self, batch: Batch, conv: int) -> None:
         """Set aside the next block of numbers in the same, synced commit. After a power cut
         numbering goes on behind the block, so that no number that was shown comes again."""
         if self._position > self._reserved_position:
@@ -201,18 +185,28 @@ class SqliteLog(Queries):
             self._reserved[conv] = self._appended[conv] + BLOCK
             batch.records.append((RESERVE_SEQ, (self._reserved[conv], conv)))
 
-    def _gather(self) -> _Batch:
+    def _gather(self) -> Batch:
         """The batch that the next commit takes. One is with the writer at a time and the next
         one grows meanwhile: handing each event to a thread would cost more than its insert."""
         if self._pending is None:
-            self._pending = _Batch()
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._pending = Batch()
+            loop = asyncio.get_running_loop()
+            if self._burst_until > loop.time():
+                loop.call_later(GATHER, self._flush)
+            else:
+                loop.call_soon(self._flush)
         return self._pending
 
     def _flush(self) -> None:
-        if self._pending is not None and not self._writing:
+        if self._pending is None or self._writing:
+            return
+        batch, self._pending = self._pending, None
+        if len(batch.events) >= BURST:
+            self._burst_until = asyncio.get_running_loop().time() + 2 * GATHER
+        if batch.is_few and self._db.commit_now(batch):
+            self._committed([batch])
+        else:
             self._writing = True
-            batch, self._pending = self._pending, None
             self._db.write(batch)
 
     def _num(self, conversation_id: str | None) -> int:
@@ -275,10 +269,9 @@ class SqliteLog(Queries):
             ("UPDATE submit SET key = NULL WHERE key IS NOT NULL AND created_ms < ?", old),
         ]
 
-    def _committed(self, group: list[_Batch]) -> None:
+    def _committed(self, group: list[Batch]) -> None:
         """On the event loop, after a commit: move the heads, tell the readers, wake waiters."""
         self._writing = False
-        self._flush()
         events = [event for batch in group for event in batch.events]
         for batch in group:
             self._heads.update(batch.heads)
@@ -290,43 +283,7 @@ class SqliteLog(Queries):
             for waiter in batch.waiters:
                 if not waiter.done():
                     waiter.set_result(None)
-
-
-def _apply(connection: sqlite3.Connection, group: list[_Batch]) -> None:
-    """In the writer thread: one transaction for the whole group."""
-    for batch in group:
-        connection.executemany(rows.INSERT_EVENT, map(rows.event_row, batch.events, batch.convs))
-        _fold(connection, batch)
-        for statement, values in batch.records:
-            _put(connection, statement, values)
-    heads: dict[int, int] = {}
-    for batch in group:
-        heads.update(batch.heads)
-    connection.executemany(
-        "UPDATE conversation SET last_seq = ? WHERE num = ?",
-        [(seq, num) for num, seq in heads.items()],
-    )
-
-
-def _fold(connection: sqlite3.Connection, batch: _Batch) -> None:
-    """Items that end in this batch stand for their deltas from now on."""
-    for event, conv in zip(batch.events, batch.convs, strict=True):
-        if event.type in ENDS and conv:
-            event.folded = None  # a second try of this commit counts anew
-            place = (conv, event.seq, event.turn_id, event.item_id, event.item_type)
-            count = fold(connection, End(*place, event.data))
-            if count:
-                event.folded = count
-                mark(connection, conv, event.seq, count)
-
-
-def _put(connection: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> None:
-    """Write one record. One that SQLite refuses is a fault of ours: it is told and left out,
-    because trying it again for ever would stop the log for everyone."""
-    try:
-        connection.execute(statement, values)
-    except _REFUSED as error:
-        log.critical("a record can't be stored", error=repr(error), statement=statement[:60])
+        self._flush()  # last: it may commit and tell at once
 
 
 def _migrations() -> list[Migration]:

@@ -6,16 +6,16 @@ The way of one message begins here: parse, call; then conversations/manager.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from codex_http_server.api import sse, streams
 from codex_http_server.api.bodies import Message, Reorder, SendMessage
+from codex_http_server.api.eventstream import MEDIA_TYPE, EventStream, Write
 from codex_http_server.api.idempotency import key_of
 from codex_http_server.api.schemas import Finished, QueuedView, QueueView, Submitted
 from codex_http_server.api.services import Services, Use
@@ -67,9 +67,7 @@ async def send(
     entry = await services.manager.get(conversation_id)
     record = await entry.messages.submit(wanted)
     if streaming:
-        return StreamingResponse(
-            _turn(services, entry, record), media_type=streams.MEDIA_TYPE, headers=streams.HEADERS
-        )
+        return EventStream(lambda write: _turn(services, entry, record, write))
     if wait and (done := await _within(entry, record, wait)) is not None:
         with suppress(StorageFull):  # the turn has ended, but its end can't be kept right now
             return await _finished(services, entry, done)
@@ -78,7 +76,7 @@ async def send(
 
 def wants_stream(request: Request) -> bool:
     """Whether the caller asks for Server-Sent Events."""
-    return streams.MEDIA_TYPE in request.headers.get("accept", "")
+    return MEDIA_TYPE in request.headers.get("accept", "")
 
 
 def _submitted(entry: Open, record: SubmitRecord) -> dict[str, Any]:
@@ -116,16 +114,16 @@ async def _finished(services: Services, entry: Open, record: SubmitRecord) -> Re
     return JSONResponse(body, 200)
 
 
-async def _turn(services: Services, entry: Open, record: SubmitRecord) -> AsyncIterator[bytes]:
+async def _turn(services: Services, entry: Open, record: SubmitRecord, write: Write) -> None:
     """The turn of one message as a stream that ends with it; comments while it waits."""
-    yield sse.OPENING
+    await write(sse.OPENING)
     while (bound := await _bound(entry, record, services.heartbeat)) is None:
         if services.feed.closed:
-            yield sse.bare_frame(streams.core_frame(services, "the server is stopping"))
+            await write(sse.bare_frame(streams.core_frame(services, "the server is stopping")))
             return
-        yield sse.COMMENT
+        await write(sse.COMMENT)
     if bound.turn_id is None:  # removed from the queue, or refused by the core
-        yield sse.bare_frame(streams.submit_frame(_submitted(entry, bound)))
+        await write(sse.bare_frame(streams.submit_frame(_submitted(entry, bound))))
         return
 
     def ours(event: Event) -> bool:
@@ -138,8 +136,7 @@ async def _turn(services: Services, entry: Open, record: SubmitRecord) -> AsyncI
         passes=ours,
         last=lambda event: event.type == TURN_COMPLETED,
     )
-    async for chunk in streams.follow(services, plan):
-        yield chunk
+    await streams.follow(services, plan, write)
 
 
 async def _bound(entry: Open, record: SubmitRecord, seconds: float) -> SubmitRecord | None:

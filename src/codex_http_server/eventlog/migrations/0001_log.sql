@@ -8,7 +8,7 @@ CREATE TABLE conversation(
   search      TEXT NOT NULL,              -- title and preview, for ?q=
   status      TEXT NOT NULL,
   archived    INTEGER NOT NULL,
-  last_seq    INTEGER NOT NULL DEFAULT 0, -- of its newest event
+  last_seq    INTEGER NOT NULL DEFAULT 0, -- of its newest event but for deltas, which may lie behind it
   reserved    INTEGER NOT NULL DEFAULT 0, -- no seq up to this one is given out after a start
   open_since  INTEGER NOT NULL DEFAULT 0,
   body        BLOB NOT NULL
