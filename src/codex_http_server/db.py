@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from codex_http_server.checkpoints import Checkpoints
-from codex_http_server.errors import LogUnusable
+from codex_http_server.errors import LogDamaged, LogUnusable
 from codex_http_server.logs import get_logger
 
 log = get_logger(__name__)
@@ -36,6 +36,17 @@ RETRY: Final = 0.5  # seconds between tries of a commit that failed
 BUSY: Final = 5.0  # seconds to wait for another process that writes to the file
 CLOSE: Final = 3.0  # seconds for the writer to finish at close
 READERS: Final = 3
+
+
+MEND: Final = (
+    "Stop the server; put a backup back, or save what is left with `sqlite3 log.db .recover`."
+)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file itself is broken."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Migration(NamedTuple):
@@ -71,7 +82,8 @@ class Database(Generic[T]):
         self._readers: ThreadPoolExecutor | None = None
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
-        self.failure: str | None = None
+        self.failure: str | None = None  # why nothing can be written at the moment
+        self.damage: str | None = None  # what was found broken; for good
 
     def open(self) -> sqlite3.Connection:
         """Open the file, bring it up to date, start the writer.
@@ -254,8 +266,14 @@ class Database(Generic[T]):
         connection.execute("BEGIN")
         try:
             return query(connection)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self.damage = str(error)
+            log.critical("the event log is damaged", error=self.damage)
+            raise LogDamaged(f"The event log can't be read: {error}.", hint=MEND) from error
         finally:
-            connection.execute("COMMIT")
+            self._roll_back(connection)  # nothing was written
 
     def close(self) -> None:
         """Commit what is waiting, end the threads. May be called twice; bounded by `CLOSE`, and

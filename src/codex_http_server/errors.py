@@ -266,6 +266,13 @@ class StorageFull(Unavailable):
     title = "The event log can't be written"
 
 
+class LogDamaged(ServerError):
+    """The event log has a part that can't be read. Nothing is accepted until that is mended."""
+
+    code = "log_damaged"
+    title = "The event log is damaged"
+
+
 # --- start-up: never seen over HTTP ------------------------------------------------------
 
 

@@ -39,7 +39,14 @@ from codex_http_server.engine.core import CoreOptions
 from codex_http_server.engine.kept import Bond
 from codex_http_server.engine.lock import ServerLock
 from codex_http_server.engine.process import find_core
-from codex_http_server.errors import PortTaken, ServerError, SettingsError, StartError
+from codex_http_server.errors import (
+    LogDamaged,
+    LogUnusable,
+    PortTaken,
+    ServerError,
+    SettingsError,
+    StartError,
+)
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Event
 from codex_http_server.logs import get_logger
@@ -104,7 +111,7 @@ class Runtime:
         """Serve until `stop`."""
         server = _Server(build(self._services), on_listening)
         try:
-            await self._manager.recover()
+            await self._recover()
             core = asyncio.create_task(self._engine.run())
             tick = asyncio.create_task(self._manager.run())
             http = asyncio.create_task(server.serve(sockets=[listening]))
@@ -117,6 +124,12 @@ class Runtime:
             self._log.close()
         for error in failed:
             raise StartError("A part of the server failed; it has stopped.") from error
+
+    async def _recover(self) -> None:
+        try:
+            await self._manager.recover()
+        except LogDamaged as error:
+            raise LogUnusable(error.detail, hint=error.hint) from error
 
     async def _close(
         self,

@@ -53,6 +53,7 @@ STATUS: Final[dict[str, int]] = {
     "invalid_working_directory": 422,
     "core_refused": 422,
     "internal": 500,
+    "log_damaged": 500,
     "unavailable": 503,
     "core_unavailable": 503,
     "core_timeout": 503,

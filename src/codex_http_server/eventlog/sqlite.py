@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from codex_http_server.clock import new_id
-from codex_http_server.db import Database, Migration
+from codex_http_server.db import MEND, Database, Migration
 from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog import rows
 from codex_http_server.eventlog.batch import Batch, apply
@@ -83,9 +83,11 @@ class SqliteLog(Queries):
         connection = self._db.open()
         try:
             self._load(connection)
-        except BaseException:
+        except BaseException as error:
             self._closed = True  # nothing is ours here, so nothing is given back
             self._db.close()
+            if isinstance(error, sqlite3.Error):
+                raise LogUnusable(f"{self._path} can't be read: {error}.", hint=MEND) from error
             raise
 
     def _load(self, connection: sqlite3.Connection) -> None:
@@ -133,7 +135,7 @@ class SqliteLog(Queries):
 
     @property
     def failure(self) -> str | None:
-        return self._db.failure
+        return self._db.failure or self._db.damage
 
     @property
     def is_full(self) -> bool:
