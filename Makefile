@@ -6,12 +6,13 @@ STAMP = .venv/.installed
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help install demo test check gen format bench lock clean
+.PHONY: help install demo test soak check gen format bench lock clean
 
 help:
 	@echo "make install   create .venv and install everything (Python 3.11 or newer)"
 	@echo "make demo      try the server offline: the real core, a scripted model"
 	@echo "make test      run the tests; skipped ones are listed with their reasons"
+	@echo "make soak      the chaos test until 200 kills; writes benchmarks/results/soak-*.json"
 	@echo "make check     formatting, lint, types, import rules, generated files"
 	@echo "make gen       write the generated files (docs, openapi.json)"
 	@echo "make format    format the code and fix what the linter can fix"
@@ -31,6 +32,10 @@ demo: install
 
 test: install
 	$(BIN)/pytest $(ARGS)
+
+soak: install
+	CHAOS_KILLS=$${CHAOS_KILLS:-200} CHAOS_RESULTS=benchmarks/results \
+		$(BIN)/pytest tests/process/test_chaos.py -s --tb=short $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check .

@@ -15,7 +15,17 @@ from typing import Final
 from benchmarks import machine, report
 from benchmarks.bench import Bench
 from benchmarks.lines import ROOT, Helper
-from benchmarks.parts import cpu, latency, lists, memory, recovery, replay, start, throughput
+from benchmarks.parts import (
+    cpu,
+    latency,
+    lists,
+    memory,
+    recovery,
+    replay,
+    stalled,
+    start,
+    throughput,
+)
 from benchmarks.report import Measure, Part
 
 RESULTS: Final = ROOT / "benchmarks" / "results"
@@ -30,6 +40,7 @@ PARTS: Final[dict[str, Callable[[Bench], list[Measure]]]] = {
     "recovery": recovery.run,
     "replay": replay.run,
     "list": lists.run,
+    "stalled": stalled.run,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -14,7 +15,8 @@ import pytest
 
 from codex_http_server.engine import keeper, kept
 from codex_http_server.engine.kept import Bond, KeptCore
-from codex_http_server.engine.process import identity
+from codex_http_server.engine.process import ending, identity
+from codex_http_server.engine.strays import MARK
 from codex_http_server.errors import CoreGone, CoreMissing
 from tests.support.keepers import PATIENCE, Held, ended, engine, hang_up, stays
 from tests.support.server import gone
@@ -41,6 +43,15 @@ async def runs(held: Held, command: list[str]) -> None:
     await held.until(lambda: held.core().cmdline() == command, f"{command} runs")
 
 
+def open_files(folder: Path) -> dict[str, Path]:
+    """What a process has open, by descriptor."""
+    found: dict[str, Path] = {}
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[path.name] = path.readlink()
+    return found
+
+
 # --- the start ------------------------------------------------------------------------------
 
 
@@ -56,7 +67,7 @@ async def test_core_and_keeper_are_on_record_by_pid_and_birth(held: Held) -> Non
         **identity(core.pid),
     }
     assert [path.name for path in held.root.glob("*.sock.keeper") if path.is_socket()]
-    assert keeper.__file__ in held.keeper().cmdline()
+    assert any("keeper" in Path(word).name for word in held.keeper().cmdline())
     assert not held.is_free()
 
 
@@ -97,21 +108,23 @@ async def test_the_core_has_a_session_of_its_own_no_input_and_nothing_of_its_kee
     await runs(held, SLEEP)
     assert core.pid == os.getpgid(core.pid) == os.getsid(core.pid)
     about = Path("/proc", str(core.pid))
-    files = {path.name: path.readlink() for path in (about / "fd").iterdir()}
     output = held.places.core_output
-    assert files == {"0": Path(os.devnull), "1": output, "2": output}
+    expected = {"0": Path(os.devnull), "1": output, "2": output}
+    # The loader of a program has its libraries open for a moment.
+    await held.until(lambda: open_files(about / "fd") == expected, "three files are open")
     lines = [line.partition(":") for line in (about / "status").read_text().splitlines()]
     masks = {name: int(mask, 16) for name, _, mask in lines if name in MASKS}
     assert masks == dict.fromkeys(MASKS, 0)
 
 
 @pytest.mark.parametrize("given", [{}, {"LC_ALL": "C"}, {"LC_CTYPE": "C.UTF-8", "PYTHONHOME": "x"}])
-async def test_the_core_gets_exactly_the_environment_it_was_given(
+async def test_the_core_gets_exactly_the_environment_it_was_given_and_its_mark(
     held: Held, given: dict[str, str]
 ) -> None:
     core = await held.start(SLEEP, environment=given)
     await runs(held, SLEEP)
-    assert psutil.Process(core.pid).environ() == held.environment | given
+    expected = held.environment | given | {MARK: core.socket}
+    assert psutil.Process(core.pid).environ() == expected
 
 
 async def test_a_keeper_is_small(held: Held) -> None:
@@ -121,31 +134,30 @@ async def test_a_keeper_is_small(held: Held) -> None:
     assert size < MEMORY
 
 
+async def how_it_ended(held: Held, command: str | list[str]) -> str:
+    """The end of a core that does not last, whether we meet its keeper before it or not."""
+    try:
+        core = await held.start(command)
+    except CoreGone as error:
+        return str(error)
+    status = await core.wait()
+    await core.stop()
+    return ending(status)
+
+
 @pytest.mark.parametrize("command", [["/nowhere/codex"], [__file__]])
 async def test_a_command_that_can_not_be_run_is_told_in_the_output(
     held: Held, command: list[str]
 ) -> None:
-    try:
-        core = await held.start(command)
-    except CoreGone as gone_by:  # the keeper had ended before we came
-        assert str(gone_by) == "it exited with 127"
-    else:
-        assert await core.wait() == 127
-        await core.stop()
+    assert await how_it_ended(held, command) == "it exited with 127"
     assert f"{command[0]} can't be run: " in held.printed()
     assert held.left() == []
 
 
-async def test_a_core_that_ends_before_anyone_has_come_leaves_no_more_than_its_words(
+async def test_a_core_that_ends_at_once_leaves_no_more_than_its_status_and_its_words(
     held: Held,
 ) -> None:
-    try:
-        core = await held.start("exits_at_once")
-    except CoreGone as gone_by:
-        assert str(gone_by) == "it exited with 3"
-    else:
-        assert await core.wait() == 3
-        await core.stop()
+    assert await how_it_ended(held, "exits_at_once") == "it exited with 3"
     assert "no such model" in held.printed()
     assert held.left() == []
 
@@ -191,7 +203,7 @@ async def test_a_polite_core_leaves_at_the_first_rung(held: Held) -> None:
 async def test_a_core_that_drains_gets_a_second_sigterm(held: Held) -> None:
     await check_stop(held, await held.start("drains_first"), 0)
     _, first, second = await held.said(3)
-    assert 0.19 < float(second) - float(first) < 1.0
+    assert 0.1 < float(second) - float(first) < 1.2  # 0.2, if both are heard at once
 
 
 async def test_a_deaf_core_is_killed(held: Held) -> None:
@@ -276,15 +288,17 @@ async def test_a_killed_keeper_takes_its_core_along(held: Held) -> None:
 
 
 @linux
+@pytest.mark.parametrize("left", ["leaves_a_child", "leaves_daemons"])
 async def test_commands_of_a_core_whose_keeper_was_killed_end_when_it_is_stopped(
-    held: Held,
+    held: Held, left: str
 ) -> None:
-    core = await held.start("leaves_a_child")
-    command = psutil.Process(int(held.printed()))
+    core = await held.start(left)
+    commands = [psutil.Process(int(pid)) for pid in held.printed().split()]
     held.keeper().kill()
     assert await core.wait() is None
     assert await core.stop() == "killed"
-    await ended(command)
+    assert [gone(command) for command in commands] == [True] * len(commands)
+    assert (held.record, held.left()) == ({}, [])
 
 
 async def test_a_keeper_that_does_not_listen_is_killed_with_its_core(

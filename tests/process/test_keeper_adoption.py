@@ -268,15 +268,14 @@ async def test_a_record_that_does_not_prove_its_keeper_leads_to_no_adoption(
 
 
 async def test_the_record_of_a_killed_keeper_leads_to_no_adoption(held: Held) -> None:
-    await hang_up(await held.start("polite"))
+    await hang_up(await held.start("leaves_daemons"))
     holder = held.keeper()
     holder.kill()
     await ended(holder)
     assert "status" not in held.record
     assert await held.adopt() is None
     reap(held.places.core_record)
-    assert held.record == {}
-    await held.until(lambda: held.left() == [], "nothing is left")
+    assert (held.record, held.left()) == ({}, [])
 
 
 async def test_a_stopped_keeper_is_not_adopted_and_ended_with_its_core(

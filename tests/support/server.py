@@ -202,6 +202,7 @@ def start(site: Site, *arguments: str, environment: dict[str, str] | None = None
     if not line:
         process.wait(5)
         reading.join(5)
+        process.stdout.close()
         raise AssertionError(f"the server did not start ({process.returncode}): {''.join(lines)}")
     return Server(site, process, json.loads(line), lines, reading)
 
@@ -228,6 +229,12 @@ def gone(process: psutil.Process) -> bool:
         return True
 
 
+def environment_of(pid: int) -> list[str]:
+    """The variables that a process was started with, as `NAME=value`."""
+    content = Path(f"/proc/{pid}/environ").read_bytes()
+    return content.decode(errors="replace").split("\0")
+
+
 def left_behind(site: Site) -> list[str]:
     """Processes that still have to do with this site."""
     found: list[str] = []
@@ -235,7 +242,7 @@ def left_behind(site: Site) -> list[str]:
         try:
             words = process.cmdline()
             named = any(str(site.root) in word for word in words)
-            ours = named or process.environ().get("CODEX_HOME") == str(site.home)
+            ours = named or f"CODEX_HOME={site.home}" in environment_of(process.pid)
             if ours and process.pid != os.getpid():
                 found.append(f"{process.pid} {' '.join(words)[:200]}")
         except (psutil.Error, OSError):

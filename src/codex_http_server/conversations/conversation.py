@@ -132,12 +132,14 @@ class Conversation:
 
     def on_unheard(self, in_doubt: bool) -> None:
         """The core can't be heard any more. What it has open may go on, or be lost with it."""
+        self._release()
         self._life += 1
         self._loaded = False
         self._behind = self._behind or in_doubt or bool(self.open)
 
     def on_core_lost(self, reason: str) -> None:
         """The core is gone and its history out of reach: end what it had open."""
+        self._release()
         self.append(self.open.lost(reason, now_ms()))
 
     def expire(self, before_ms: int) -> None:
@@ -218,13 +220,15 @@ class Conversation:
             if self._loaded:
                 return
             life = self._life
-            self._held = [] if self._behind else None
+            if self._behind and self._held is None:
+                self._held = []
             try:
                 await self._resume()
                 self._loaded = life == self._life
                 self._behind = self._behind and not self._loaded
             finally:
-                self._release()
+                if not self._behind:  # else the next try finds what came since this one
+                    self._release()
 
     async def _resume(self) -> None:
         thread = await self.engine.resume_thread(self.record.thread_id)
@@ -262,6 +266,7 @@ class Conversation:
         record = self.record
         await self.engine.start_thread(record.working_directory, record.stated.model, self.started)
         self.tell()
+        await self.log.durable()  # a turn that no log can find would be run twice
 
     def started(self, thread: Thread) -> None:
         """Take over a thread that was just started, with the policy that the core resolved."""
@@ -278,7 +283,8 @@ class Conversation:
         """Append that the conversation itself has changed, and write it."""
         self.record.updated_ms = now_ms()
         body = views.conversation(self.record, self.log.last_appended(self.id) + 1)
-        self.append([Draft(events.CONVERSATION_UPDATED, raw(body), self.record.updated_ms)])
+        told = Draft(events.CONVERSATION_UPDATED, raw(body), self.record.updated_ms)
+        self.append([told], [self.record])
 
     # --- commands ---------------------------------------------------------------------------
 

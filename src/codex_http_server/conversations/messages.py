@@ -29,7 +29,6 @@ from codex_http_server.errors import (
     OverrideNeedsNewTurn,
     ServerError,
     Stopping,
-    StorageFull,
     TurnNotSteerable,
     Unavailable,
 )
@@ -177,18 +176,21 @@ class Messages:
         self._begin(record)
         try:
             await self._store(record)
+            await self._send_new(record)
+        finally:
+            self._begin(None)
+            self.kick()
+
+    async def _send_new(self, record: SubmitRecord) -> None:
+        """Send a message that is on disk; where that can't be done now, it waits."""
+        try:
             await self._load()
             await self._start_turn(record)
         except CoreRefused as error:
             self._give_up(record, error)
             raise
-        except StorageFull:
-            raise
         except Unavailable:
             self.queue.hold(record)
-        finally:
-            self._begin(None)
-            self.kick()
 
     async def _start_turn(self, record: SubmitRecord) -> None:
         conversation = self._conversation

@@ -1,6 +1,6 @@
 """The keeper: parent of the core and of nothing else, so that a turn outlives a killed server.
 
-A program of its own (`python -I -S keeper.py '<spec>'`, 11 MB), standard library only. It holds
+A program of its own (`python -I -S keeper.py '<spec>'`, 12 MB), standard library only. It holds
 `core.lock`, starts the core, writes `core.json` (before the start, after it, and with the exit
 status at the end), and ends the core and every process left below it when it is told to, when
 no server has been connected for `adopt_within` seconds, or when the parent that the server was

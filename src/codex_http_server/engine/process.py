@@ -21,6 +21,7 @@ import psutil
 
 from codex_http_server.engine import keeper
 from codex_http_server.engine.lock import read_json, write_private
+from codex_http_server.engine.strays import end_strays
 from codex_http_server.errors import CoreMissing
 from codex_http_server.logs import get_logger
 
@@ -150,7 +151,7 @@ def reap(record: Path) -> int | None:
     """End the core that an earlier server of this home left behind. Returns its pid, or None.
 
     Only processes that are provably the recorded ones are touched: same pid, boot and start
-    time. Blocks for at most 8 s.
+    time, or the core's mark (strays.py). Blocks for at most 10 s.
     """
     written = read_json(record) or {}
     core, holder = _recorded(written), _recorded(written.get("keeper"))
@@ -162,6 +163,8 @@ def reap(record: Path) -> int | None:
     if holder is not None and not _ended(holder, STOP_KILL):  # it goes with its core
         kill_group(holder.pid)
         _ended(holder, STOP_KILL)
+    if "status" not in written and isinstance(written.get("socket"), str):
+        end_strays(written["socket"])
     sockets = (written.get("control"), written.get("socket"))
     forget(record, *(Path(each) for each in sockets if isinstance(each, str)))
     return core.pid if core else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from typing import Final
@@ -61,20 +62,21 @@ def stall(world: World, talks: Talks, dice: random.Random) -> None:
 def join(world: World, talks: Talks, dice: random.Random) -> None:
     """A reader comes late, with a snapshot."""
     talk = dice.choice(talks.all)
-    try:
-        talk.join(talks.snapshot(talk)["seq"])
-        world.counts["reader joined"] += 1
-    except BROKEN:
-        world.tell("no snapshot")
+    with contextlib.suppress(*BROKEN):  # it was frozen for too long
+        snapshot = talks.snapshot(talk)
+        if snapshot is not None:
+            talk.join(snapshot["seq"])
+            world.counts["reader joined"] += 1
 
 
 def kill_server(world: World, talks: Talks, dice: random.Random) -> None:
     """kill -9 of the server, sometimes with core or keeper at the same moment."""
     also = dice.choice(["", "", "", "", "core", "keeper"])
-    world.kill_server(0)
+    idle = dice.choice(IDLE)
+    world.kill_server(idle)
     if also:
         world.kill(also)
-    pause(dice.choice(IDLE))
+    pause(idle)
     world.start(dice.choice([900, 900, 900, 0.5]))
 
 
@@ -96,7 +98,7 @@ def freeze(world: World, talks: Talks, dice: random.Random) -> None:
         return
     pause(dice.uniform(0.05, 0.5))
     if kills and other == "server":
-        world.kill_server(0)
+        world.kill_server()
     elif kills:
         world.kill(other)
     pause(dice.uniform(0.05, 0.5))
@@ -132,14 +134,14 @@ def terminate(world: World, talks: Talks, dice: random.Random) -> None:
         world.server.process.terminate()
         world.note("SIGTERM")
         pause(dice.uniform(0.0, 0.6))
-        world.kill_server(0)
+        world.kill_server()
     else:
         world.stop()
     world.start()
 
 
 ACTS: Final[list[tuple[int, Act]]] = [
-    (30, send), (4, interrupt), (3, take_back), (6, drop_reader), (4, hold_reader), (3, stall),
+    (36, send), (4, interrupt), (3, take_back), (6, drop_reader), (4, hold_reader), (3, stall),
     (4, join), (16, kill_server), (8, kill_core), (7, kill_keeper), (7, freeze), (2, stop_core),
     (3, fill_disk), (3, terminate),
 ]  # fmt: skip

@@ -22,7 +22,7 @@ def recoveries(blows: list[Blow], reader: Watcher) -> dict[str, list[float]]:
     """
     found: dict[str, list[float]] = {kind: [] for kind in KILLS}
     heard = list(zip(reader.times, reader.events, strict=True))
-    ends = [*(blow.at for blow in blows[1:]), time.monotonic()]
+    ends = [*(blow.at for blow in blows[1:]), time.monotonic()]  # what is done next
     for blow, end in zip(blows, ends, strict=True):
         if blow.kind in found:
             fits = [

@@ -77,7 +77,7 @@ class Rounds:
             until(lambda: self._looks_quiet(talk), "the conversation is quiet", QUIET)
         except AssertionError as error:
             state = self.talks.snapshot(talk)
-            raise AssertionError(f"{error}: {state['conversation']} {state['queue']}") from error
+            raise AssertionError(f"{error}: {state}") from error
 
     def _looks_quiet(self, talk: Talk) -> bool:
         if self.talks.is_quiet(talk):

@@ -142,10 +142,12 @@ def check_letters(url: str, letters: Sequence[Letter], log: list[Event]) -> Coun
 def _fate(url: str, letter: Letter, ends: dict[str, str]) -> str:
     """What became of a message, by its key."""
     if letter.status >= 400:
+        assert letter.status == 409, f"{letter} was refused"
         return "refused"
     status, body = call(url, "POST", f"{letter.path}?wait=5", letter.body, letter.text)
     assert status == 200, f"{letter} is not done: {status} {body}"
     if body["status"] == "removed":
+        assert letter.taken_back is not None, f"{letter} is removed, and nobody did it: {body}"
         return "removed"
     if letter.taken_back == 204:
         return f"taken back, and {body['status']}"

@@ -80,7 +80,7 @@ class Watcher(ABC):
 
     def has(self, seq: int) -> bool:
         """Whether it has come as far as this seq."""
-        return max((e["seq"] for e in self.events[-20:] if "seq" in e), default=0) >= seq
+        return int(self.last or 0) >= seq
 
     def forget(self, conversations: Iterable[str]) -> None:
         """Drop the events of conversations that are judged for good. Only when all is quiet."""
@@ -117,6 +117,8 @@ class Stream(Watcher):
         event_id = data = ""
         for raw in answer:
             self._pass()
+            if self._over.is_set():
+                return
             line = raw.decode().rstrip("\n")
             if line.startswith("id: "):
                 event_id = line[4:]

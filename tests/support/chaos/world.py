@@ -20,7 +20,7 @@ import psutil
 from tests.support.chaos.disk import Disk, small_disk
 from tests.support.chaos.letters import Office
 from tests.support.chaos.model import Model
-from tests.support.chaos.wire import Address, pause
+from tests.support.chaos.wire import Address
 from tests.support.commands import until
 from tests.support.server import Server, Site, core_record, left_behind, start
 from tests.support.shared import site_at
@@ -97,14 +97,13 @@ class World:
         self._logs.append(self.server.log)
         self.tell(f"server {self.server.process.pid} listens")
 
-    def kill_server(self, idle: float) -> None:
-        """kill -9, and nothing for a while."""
+    def kill_server(self, idle: float = 0.0) -> None:
+        """kill -9. The caller leaves it dead for `idle` seconds."""
         if self.server is None:
             return
         server, self.server, self.address.url = self.server, None, None
         self.note("kill server", idle)
         server.kill()
-        pause(idle)
 
     def stop(self) -> None:
         """SIGTERM; it has to end in order and in time."""
