@@ -38,6 +38,7 @@ CLOSE: Final = 3.0  # seconds for the writer to finish at close
 READERS: Final = 3
 
 
+BACKUP: Final = "Stop the server and put a backup back; its operations guide says how."
 MEND: Final = (
     "Stop the server; put a backup back, or save what is left with `sqlite3 log.db .recover`."
 )
@@ -271,7 +272,7 @@ class Database(Generic[T]):
                 raise
             self.damage = str(error)
             log.critical("the event log is damaged", error=self.damage)
-            raise LogDamaged(f"The event log can't be read: {error}.", hint=MEND) from error
+            raise LogDamaged("A part of the event log can't be read.", hint=BACKUP) from error
         finally:
             self._roll_back(connection)  # nothing was written
 

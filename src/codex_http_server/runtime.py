@@ -32,6 +32,7 @@ from codex_http_server.auth.policy import gate
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
 from codex_http_server.conversations.watchdog import Limits
+from codex_http_server.db import MEND
 from codex_http_server.engine import protocol
 from codex_http_server.engine.base import CoreState
 from codex_http_server.engine.codex import CodexEngine
@@ -129,7 +130,7 @@ class Runtime:
         try:
             await self._manager.recover()
         except LogDamaged as error:
-            raise LogUnusable(error.detail, hint=error.hint) from error
+            raise LogUnusable(error.detail, hint=MEND) from error
 
     async def _close(
         self,
