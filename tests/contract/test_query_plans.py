@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codex_http_server.db import READERS
 from codex_http_server.eventlog.base import ConversationFilter
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, raw
 from codex_http_server.records import ConversationRecord
 
+PATIENCE = 10.0  # seconds
 CALLS: list[Callable[[SqliteLog], Any]] = [
     lambda log: log.read("a", 0, 10),
     lambda log: log.read_all(0, 10),
@@ -32,21 +36,23 @@ CALLS: list[Callable[[SqliteLog], Any]] = [
 ]
 
 
+async def in_every_reader(log: SqliteLog, work: Callable[[sqlite3.Connection], None]) -> None:
+    """Run `work` in each reader thread: each has its own connection."""
+    all_there = threading.Barrier(READERS)
+
+    def run(connection: sqlite3.Connection) -> None:
+        all_there.wait(PATIENCE)
+        work(connection)
+
+    await asyncio.gather(*(log._db.read(run) for _ in range(READERS)))  # no port shows this
+
+
 async def statements(log: SqliteLog, call: Callable[[SqliteLog], Any]) -> list[str]:
     """What SQLite is asked, with its values, while `call` runs."""
     seen: list[str] = []
-
-    def trace(connection: sqlite3.Connection) -> None:
-        connection.set_trace_callback(seen.append)
-
-    def stop(connection: sqlite3.Connection) -> None:
-        connection.set_trace_callback(None)
-
-    for _ in range(8):  # each reader thread has its own connection
-        await log._db.read(trace)  # no port needs to show this
+    await in_every_reader(log, lambda connection: connection.set_trace_callback(seen.append))
     await call(log)
-    for _ in range(8):
-        await log._db.read(stop)
+    await in_every_reader(log, lambda connection: connection.set_trace_callback(None))
     return [text for text in seen if text.startswith("SELECT")]
 
 

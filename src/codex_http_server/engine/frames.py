@@ -1,7 +1,7 @@
 """Bytes of a WebSocket server → frames (RFC 6455, section 5.2). Sans-I/O, the hot path.
 
 Cuts out the plain ones by hand: whole, unmasked text and binary messages, which is all that
-the core sends in a burst (0.4 µs each; 3 µs through the generators of `websockets`, measured).
+the core sends in a burst (0.5 µs each; 2.6 µs through the generators of `websockets`, measured).
 Any other frame is handed on as it came, for `websockets` to judge.
 """
 

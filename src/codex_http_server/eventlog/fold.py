@@ -9,7 +9,7 @@ all of it (the core cuts both, measured). Whatever does not fit this stays as it
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -53,7 +53,6 @@ class _End(msgspec.Struct):
 
 
 _delta: Final = msgspec.json.Decoder(Delta)
-_deltas: Final = msgspec.json.Decoder(list[Delta])
 _end: Final = msgspec.json.Decoder(_End)
 
 Row = tuple[str, bytes]  # type, data
@@ -80,7 +79,7 @@ def fold(connection: sqlite3.Connection, end: End) -> int:
     if started is None:
         return 0
     where, values = _where(kinds, (end.conv, started[0], end.seq, end.turn, end.item))
-    sql = f"SELECT type, CAST(data AS BLOB) FROM event {where}"  # noqa: S608
+    sql = f"SELECT type, data FROM event {where}"  # noqa: S608
     rows = connection.execute(sql, values).fetchall()
     if not rows:
         return 0
@@ -111,7 +110,7 @@ def says_the_same(item_type: str, rows: Sequence[Row], end: bytes | msgspec.Raw)
     """Whether the deltas, joined, are the finished item's text. Pure."""
     try:
         item = _end.decode(end).item
-        deltas = _decoded(data for _, data in rows)
+        deltas = [_delta.decode(data) for _, data in rows]
     except msgspec.MsgspecError:
         return False
     if item_type != "reasoning":
@@ -123,11 +122,6 @@ def says_the_same(item_type: str, rows: Sequence[Row], end: bytes | msgspec.Raw)
     )
     content = _parts([(d.contentIndex, d.delta) for k, d in pairs if k.endswith("/textDelta")])
     return summary == item.summary and content == item.content
-
-
-def _decoded(datas: Iterable[bytes]) -> list[Delta]:
-    """The deltas, decoded as one array, which takes a third of the time of one by one."""
-    return _deltas.decode(b"[%b]" % b",".join(datas))
 
 
 def _parts(deltas: Sequence[tuple[int, str]]) -> list[str]:
