@@ -42,6 +42,9 @@ class Recorder:
         self.drafts.append(draft)
         self._changed.set()
 
+    def on_pause(self) -> None:
+        """Nothing is written here."""
+
     def on_question(self, question: Question, declined: Any) -> Any:
         self.questions.append(question)
         return declined

@@ -112,6 +112,9 @@ class Manager:
         if passed is not None:
             self._log.append(None, (passed,))
 
+    def on_pause(self) -> None:
+        self._log.flush()
+
     def on_question(self, question: Question, declined: Any) -> Any:
         """Decline at once, and visibly: approvals have no routes yet."""
         approval_id = new_id()

@@ -97,6 +97,10 @@ class Listener(Protocol):
         """Something happened."""
         ...
 
+    def on_pause(self) -> None:
+        """All that had arrived has been told: a good moment to write it."""
+        ...
+
     def on_question(self, question: Question, declined: Any) -> Any:
         """The core asks. `declined` is its own way to be told no, None if it has none; the
         return value is the answer, None to refuse with an error."""

@@ -63,7 +63,12 @@ class CodexEngine:
 
     def __init__(self, options: CoreOptions, listener: Listener, deadline: float) -> None:
         self._core = Core(
-            options, self._on_notification, self._on_request, listener.on_core, _plain_question
+            options,
+            self._on_notification,
+            self._on_request,
+            listener.on_core,
+            question=_plain_question,
+            on_pause=listener.on_pause,
         )
         self._listener = listener
         self._deadline = deadline

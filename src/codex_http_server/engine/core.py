@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,7 +29,12 @@ from codex_http_server.engine.environment import core_environment
 from codex_http_server.engine.kept import Bond, KeptCore
 from codex_http_server.engine.process import Child, ending, reap, rotate, size_of, spawn
 from codex_http_server.engine.rpc import OnNotification, OnRequest, Peer
-from codex_http_server.engine.transport import StdioTransport, Transport, connect_socket
+from codex_http_server.engine.transport import (
+    OnPause,
+    StdioTransport,
+    Transport,
+    connect_socket,
+)
 from codex_http_server.errors import (
     CoreError,
     CoreGone,
@@ -55,6 +61,8 @@ CUTS: Final = 5  # connections in a row that a living core may cut before it is 
 DYING: Final = 0.5  # seconds for the news of a core's end to follow the end of its connection
 OUTPUT_CHECK: Final = 60.0  # seconds between looks at the size of the core's output
 KEEPER_SUFFIX: Final = len(".keeper")
+
+COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 ADOPTED: Final = "it was taken over from an earlier server"
 REJOINED: Final = "the connection to it was made anew"
@@ -86,13 +94,16 @@ class Core:
         on_notification: OnNotification,
         on_request: OnRequest,
         on_state: Callable[[CoreState], None],
+        *,
         question: Callable[[Peer, float], Awaitable[object]],
+        on_pause: OnPause,
     ) -> None:
         self._options = options
         self._on_notification = on_notification
         self._on_request = on_request
         self._on_state = on_state
         self._question = question
+        self._on_pause = on_pause
         self.state = CoreState("starting")
         self.pid: int | None = None
         self.outdated = False  # it was taken over, and we would start another one
@@ -106,7 +117,8 @@ class Core:
         """The connection, once the core is ready. Raises `CoreUnavailable` after `wait` s."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._options.wait):
-                while self._peer is None and self.state.state in ("starting", "restarting"):
+                # `ready` without a peer: the connection has just ended.
+                while self._peer is None and self.state.state not in ("failed", "stopped"):
                     await self._changed.wait()
         if self._peer is None:
             reason = f": {self.state.reason}" if self.state.reason else ""
@@ -270,7 +282,7 @@ class Core:
             while not ended.done() and not self._stopping.is_set():
                 # The core says nothing when it starts to listen, so we knock.
                 with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-                    return await connect_socket(core.socket, peer.receive, on_lost)
+                    return await connect_socket(core.socket, peer.receive, on_lost, self._on_pause)
                 await asyncio.sleep(0.01)
         raise CoreGone(ending(core.status))
 
@@ -317,7 +329,8 @@ class Core:
         """The last lines that this core printed, for the reason of a failed start."""
         with contextlib.suppress(OSError):
             printed = self._options.places.core_output.read_bytes()[self._printed :]
-            lines = printed[-2000:].decode(errors="replace").strip().splitlines()
+            plain = COLOUR.sub("", printed[-2000:].decode(errors="replace"))
+            lines = plain.strip().splitlines()
             return ": " + " / ".join(lines[-3:])[:600] if lines else ""
         return ""
 

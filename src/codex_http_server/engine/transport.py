@@ -19,6 +19,7 @@ from codex_http_server.engine.frames import Frames
 
 OnMessage = Callable[[bytes], None]
 OnLost = Callable[[], None]
+OnPause = Callable[[], None]  # all that had arrived has been handed on
 
 CONNECT: Final = 5.0  # seconds for the WebSocket handshake
 MAX_HEAD: Final = 16 * 1024  # bytes of the answer to the handshake
@@ -43,9 +44,12 @@ class SocketTransport(asyncio.Protocol):
     `websockets` does the handshake, all sending, and every frame that is not a plain message.
     """
 
-    def __init__(self, on_message: OnMessage, on_lost: OnLost) -> None:
+    def __init__(
+        self, on_message: OnMessage, on_lost: OnLost, on_pause: OnPause = lambda: None
+    ) -> None:
         self._on_message = on_message
         self._on_lost = on_lost
+        self._on_pause = on_pause
         self._ws = ClientProtocol(parse_uri("ws://localhost/"), max_size=MAX_MESSAGE)
         self._frames = Frames(on_message, self._on_other, MAX_MESSAGE)
         self._transport: asyncio.Transport | None = None
@@ -61,6 +65,7 @@ class SocketTransport(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ws.state is State.OPEN:
             self._frames.feed(data)
+            self._on_pause()
         elif self._ws.state is State.CONNECTING:
             self._shake(data)
 
@@ -123,12 +128,14 @@ class SocketTransport(asyncio.Protocol):
             self._transport.close()
 
 
-async def connect_socket(path: str, on_message: OnMessage, on_lost: OnLost) -> Transport:
+async def connect_socket(
+    path: str, on_message: OnMessage, on_lost: OnLost, on_pause: OnPause = lambda: None
+) -> Transport:
     """Connect to the core's Unix socket. Raises OSError or TimeoutError if it does not listen."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(CONNECT):
         _, protocol = await loop.create_unix_connection(
-            lambda: SocketTransport(on_message, on_lost), path
+            lambda: SocketTransport(on_message, on_lost, on_pause), path
         )
         try:
             await protocol.opened

@@ -73,6 +73,10 @@ class EventLog(Protocol):
         """Number the drafts and queue them, with the records, for one commit."""
         ...
 
+    def flush(self) -> None:
+        """Begin to commit what was appended; without this it is begun in the loop's next turn."""
+        ...
+
     async def durable(self) -> None:
         """Return when all that was appended before this call is on disk.
 

@@ -72,6 +72,7 @@ class SqliteLog(Queries):
         self._committed_position = 0
         self._pending: Batch | None = None
         self._writing = False
+        self._gathering = False  # in a burst the pending batch waits for more
         self._burst_until = 0.0
         self._closed = False
         self.core_version = ""
@@ -193,11 +194,16 @@ class SqliteLog(Queries):
         if self._pending is None:
             self._pending = Batch()
             loop = asyncio.get_running_loop()
-            if self._burst_until > loop.time():
+            self._gathering = self._burst_until > loop.time()
+            if self._gathering:
                 loop.call_later(GATHER, self._flush)
             else:
                 loop.call_soon(self._flush)
         return self._pending
+
+    def flush(self) -> None:
+        if not self._gathering:
+            self._flush()
 
     def _flush(self) -> None:
         if self._pending is None or self._writing:
