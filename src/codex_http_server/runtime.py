@@ -36,8 +36,8 @@ from codex_http_server.db import MEND
 from codex_http_server.engine import protocol
 from codex_http_server.engine.base import CoreState
 from codex_http_server.engine.codex import CodexEngine
-from codex_http_server.engine.core import CoreOptions
 from codex_http_server.engine.kept import Bond
+from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.lock import ServerLock
 from codex_http_server.engine.process import find_core
 from codex_http_server.errors import (

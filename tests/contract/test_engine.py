@@ -15,7 +15,7 @@ import pytest
 
 from codex_http_server.engine.base import CoreState, Policy, Question, Thread
 from codex_http_server.engine.codex import CodexEngine
-from codex_http_server.engine.core import CoreOptions
+from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.process import find_core
 from codex_http_server.errors import CoreRefused, CoreUnavailable
 from codex_http_server.events import Draft

@@ -22,9 +22,11 @@ from codex_http_server.engine.base import (
     Policy,
     Thread,
 )
-from codex_http_server.engine.core import Core, CoreOptions
+from codex_http_server.engine.core import Core
+from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.past import read_past
 from codex_http_server.engine.rpc import OnResult, Peer
+from codex_http_server.engine.session import Ears
 from codex_http_server.errors import (
     CoreError,
     CoreGone,
@@ -62,14 +64,8 @@ class CodexEngine:
     """An `Engine` on one real core. `run` keeps the core alive until `stop`."""
 
     def __init__(self, options: CoreOptions, listener: Listener, deadline: float) -> None:
-        self._core = Core(
-            options,
-            self._on_notification,
-            self._on_request,
-            listener.on_core,
-            question=_plain_question,
-            on_pause=listener.on_pause,
-        )
+        ears = Ears(self._on_notification, self._on_request, listener.on_pause, _plain_question)
+        self._core = Core(options, ears, listener.on_core)
         self._listener = listener
         self._deadline = deadline
 

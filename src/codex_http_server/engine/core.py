@@ -10,100 +10,47 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
-import re
-import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import psutil
 
-from codex_http_server import __version__
-from codex_http_server.engine import kept
 from codex_http_server.engine.base import CoreState
-from codex_http_server.engine.environment import core_environment
-from codex_http_server.engine.kept import Bond, KeptCore
-from codex_http_server.engine.process import Child, ending, reap, rotate, size_of, spawn
-from codex_http_server.engine.rpc import OnNotification, OnRequest, Peer
-from codex_http_server.engine.transport import (
-    OnPause,
-    StdioTransport,
-    Transport,
-    connect_socket,
-)
-from codex_http_server.errors import (
-    CoreError,
-    CoreGone,
-    CoreMissing,
-    CoreTimeout,
-    CoreUnavailable,
-    ServerError,
-)
+from codex_http_server.engine.kept import KeptCore
+from codex_http_server.engine.launch import CoreOptions, find, last_words
+from codex_http_server.engine.process import Child, ending, rotate, size_of
+from codex_http_server.engine.rpc import Peer
+from codex_http_server.engine.session import Ears, Ended, Session
+from codex_http_server.errors import CoreError, CoreGone, CoreUnavailable, ServerError
 from codex_http_server.logs import get_logger
-from codex_http_server.places import (
-    SOCKET_PATH_LIMIT,
-    Places,
-    remove_socket,
-    socket_folder,
-)
+from codex_http_server.places import remove_socket
 
 log = get_logger(__name__)
 
-LISTEN: Final = 15.0  # seconds for a started core to listen (cold home: 0.24-0.66 measured)
-HELLO: Final = 10.0  # seconds for its answer to `initialize`
 STEADY: Final = 30.0  # seconds after which a core or a connection counts as well started
 PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 15.0)  # seconds before the next start, by failures
 CUTS: Final = 5  # connections in a row that a living core may cut before it is started anew
 DYING: Final = 0.5  # seconds for the news of a core's end to follow the end of its connection
 OUTPUT_CHECK: Final = 60.0  # seconds between looks at the size of the core's output
-KEEPER_SUFFIX: Final = len(".keeper")
-
-COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 ADOPTED: Final = "it was taken over from an earlier server"
 REJOINED: Final = "the connection to it was made anew"
 RECYCLED: Final = "it is started anew while nothing runs"
-
-
-@dataclass(frozen=True)
-class CoreOptions:
-    """What a core is started with."""
-
-    binary: Path
-    places: Places
-    pass_env: tuple[str, ...]
-    wait: float  # seconds a caller waits for a starting core
-    check: float = 30.0  # seconds that a core may leave a question unanswered; 0: for ever
-    bond: Bond = Bond(900.0)  # noqa: RUF009 # a frozen value
-    transport: str = "socket" if os.name == "posix" else "stdio"
+STOPPED: Final = "it was stopped"
 
 
 class Core:
-    """One core and our connection to it.
-
-    `on_state` is told each change of state; `question` asks the core something cheap.
-    """
+    """One core and our connection to it. `on_state` is told each change of state."""
 
     def __init__(
-        self,
-        options: CoreOptions,
-        on_notification: OnNotification,
-        on_request: OnRequest,
-        on_state: Callable[[CoreState], None],
-        *,
-        question: Callable[[Peer, float], Awaitable[object]],
-        on_pause: OnPause,
+        self, options: CoreOptions, ears: Ears, on_state: Callable[[CoreState], None]
     ) -> None:
         self._options = options
-        self._on_notification = on_notification
-        self._on_request = on_request
+        self._ears = ears
         self._on_state = on_state
-        self._question = question
-        self._on_pause = on_pause
         self.state = CoreState("starting")
         self.pid: int | None = None
         self.outdated = False  # it was taken over, and we would start another one
@@ -158,7 +105,8 @@ class Core:
             try:
                 reason = await self._live()
             except (OSError, TimeoutError, CoreError, CoreGone, ServerError) as error:
-                reason = f"it did not start: {error}{self._last_words()}"
+                words = last_words(self._options.places.core_output, self._printed)
+                reason = f"it did not start: {error}{words}"
             if self._stopping.is_set():
                 break
             if reason == RECYCLED:
@@ -181,7 +129,8 @@ class Core:
     async def _live(self) -> str:
         """One life of a core; why it ended."""
         self._recycle.clear()
-        core, adopted = await self._find()
+        self._printed = size_of(self._options.places.core_output)
+        core, adopted, self.outdated, self._printed = await find(self._options)
         self.pid = core.pid
         try:
             return await self._serve(core, adopted)
@@ -191,34 +140,6 @@ class Core:
             log.info("core stopped", how=await core.stop(), status=core.status)
             if isinstance(core, KeptCore):
                 remove_socket(Path(core.socket))
-
-    async def _find(self) -> tuple[KeptCore | Child, bool]:
-        """The core that an earlier server left, else a new one; whether it was taken over."""
-        options, places = self._options, self._options.places
-        if options.transport == "socket":
-            found = await kept.adopt(places, options.bond)
-            if found is not None:
-                wanted = _command(options.binary, f"unix://{found.socket}")
-                self.outdated = (found.command, found.version) != (wanted, __version__)
-                return found, True
-        await asyncio.to_thread(reap, places.core_record)
-        self.outdated = False
-        return await self._start(), False
-
-    async def _start(self) -> KeptCore | Child:
-        options, places = self._options, self._options.places
-        rotate(places.core_output)
-        self._printed = size_of(places.core_output)
-        environment = core_environment(os.environ, str(places.home), options.pass_env)
-        if options.transport != "socket":
-            command = _command(options.binary, "stdio://")
-            record, output = places.core_record, places.core_output
-            return await spawn(command, environment, record=record, output=output)
-        socket = _socket_path(places)
-        command = _command(options.binary, f"unix://{socket}")
-        return await kept.start(
-            command, environment, places, socket=socket, version=__version__, bond=options.bond
-        )
 
     # --- connections ------------------------------------------------------------------------
 
@@ -242,97 +163,41 @@ class Core:
             ended.cancel()
 
     async def _connection(
-        self, core: KeptCore | Child, ended: asyncio.Task[int | None], why: str | None
+        self, core: KeptCore | Child, ended: Ended, why: str | None
     ) -> str | None:
         """One connection, from the handshake to its end. Why the core has to end, or None."""
-        lost = asyncio.Event()
-        peer = Peer(self._on_notification, self._on_request)
-
-        def on_lost() -> None:
-            peer.lost()
-            lost.set()
-
-        transport: Transport | None = None
+        session = Session(core, ended, self._ears)
+        stop = asyncio.create_task(self._stopping.wait())
+        opening = asyncio.create_task(session.open())
         try:
-            transport = await self._connect(core, ended, peer, on_lost)
-            peer.attach(transport)
-            version = await _hello(peer)
-            self._peer = peer
-            self._set("ready", why, version, adopted=why is not None)
-            return await self._until(peer, lost, ended)
+            await _first(opening, stop)
+            if not opening.done():
+                return STOPPED
+            self._peer = session.peer
+            self._set("ready", why, opening.result(), adopted=why is not None)
+            return await self._until(session, ended, stop)
         finally:
             self._peer = None
-            if transport is not None:
-                transport.close()
-            peer.lost()
+            stop.cancel()
+            opening.cancel()
+            session.close()
 
-    async def _connect(
-        self,
-        core: KeptCore | Child,
-        ended: asyncio.Task[int | None],
-        peer: Peer,
-        on_lost: Callable[[], None],
-    ) -> Transport:
-        if isinstance(core, Child):
-            pipes = core.process
-            assert pipes.stdout is not None
-            assert pipes.stdin is not None
-            return StdioTransport(pipes.stdout, pipes.stdin, peer.receive, on_lost)
-        async with asyncio.timeout(LISTEN):
-            while not ended.done() and not self._stopping.is_set():
-                # The core says nothing when it starts to listen, so we knock.
-                with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-                    return await connect_socket(core.socket, peer.receive, on_lost, self._on_pause)
-                await asyncio.sleep(0.01)
-        raise CoreGone(ending(core.status))
-
-    async def _until(
-        self, peer: Peer, lost: asyncio.Event, ended: asyncio.Task[int | None]
-    ) -> str | None:
+    async def _until(self, session: Session, ended: Ended, stop: asyncio.Task[bool]) -> str | None:
         """Wait for the end of the connection, the core or our work; keep its output bounded."""
-        mute = asyncio.create_task(self._mute(peer))
-        stop = asyncio.create_task(self._stopping.wait())
+        mute = asyncio.create_task(session.mute(self._options.check))
         recycle = asyncio.create_task(self._recycle.wait())
-        gone = asyncio.create_task(lost.wait())
-        tasks = {mute, stop, recycle, gone}
+        lost = asyncio.create_task(session.lost.wait())
         try:
-            while not any(task.done() for task in (*tasks, ended)):
-                await asyncio.wait(
-                    (*tasks, ended), timeout=OUTPUT_CHECK, return_when=asyncio.FIRST_COMPLETED
-                )
+            while not await _first(mute, recycle, lost, stop, ended, timeout=OUTPUT_CHECK):
                 rotate(self._options.places.core_output)
             if stop.done():
-                return "it was stopped"
+                return STOPPED
             if mute.done():
                 return f"it left a question unanswered for {self._options.check:g} s"
             return RECYCLED if recycle.done() else None
         finally:
-            for task in tasks:
+            for task in (mute, recycle, lost):
                 task.cancel()
-
-    async def _mute(self, peer: Peer) -> None:
-        """Return once the core has left a question unanswered for `check` seconds."""
-        check = self._options.check
-        while check:
-            await asyncio.sleep(check / 2)
-            try:
-                await self._question(peer, check)
-            except CoreTimeout:
-                return
-            except CoreError as error:
-                log.warning("the core refused a plain question", reason=error.message)
-            except CoreGone:
-                break
-        await asyncio.Event().wait()  # the end of the connection is seen elsewhere
-
-    def _last_words(self) -> str:
-        """The last lines that this core printed, for the reason of a failed start."""
-        with contextlib.suppress(OSError):
-            printed = self._options.places.core_output.read_bytes()[self._printed :]
-            plain = COLOUR.sub("", printed[-2000:].decode(errors="replace"))
-            lines = plain.strip().splitlines()
-            return ": " + " / ".join(lines[-3:])[:600] if lines else ""
-        return ""
 
     def _set(
         self, state: str, reason: str | None, version: str | None = None, *, adopted: bool = False
@@ -346,39 +211,12 @@ class Core:
         self._on_state(self.state)
 
 
-async def _hello(peer: Peer) -> str | None:
-    """The handshake; the core's version."""
-    client = {"name": "codex_http_server", "title": "Codex HTTP Server", "version": __version__}
-    result = await peer.request(
-        "initialize",
-        {"clientInfo": client, "capabilities": {"experimentalApi": True}},
-        deadline=HELLO,
-    )
-    peer.notify("initialized")
-    agent = msgspec.json.decode(result, type=dict[str, object]).get("userAgent")
-    return _version_of(agent) if isinstance(agent, str) else None
+async def _first(*tasks: asyncio.Task[Any], timeout: float | None = None) -> bool:
+    """Wait for the first of these to end; False if none does in time."""
+    done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    return bool(done)
 
 
-def _version_of(user_agent: str) -> str | None:
-    """`codex_http_server/0.163.0 (Debian …)` → `0.163.0`."""
-    head = user_agent.split(" ", 1)[0]
-    return head.split("/", 1)[1] if "/" in head else None
-
-
-async def _ends(ended: asyncio.Task[int | None]) -> bool:
+async def _ends(ended: Ended) -> bool:
     """Whether the core has ended: its connection may end a moment before that is known."""
-    await asyncio.wait({ended}, timeout=DYING)
-    return ended.done()
-
-
-def _command(binary: Path, listen: str) -> list[str]:
-    # The snapshot runs the user's login shell for every thread: 7.1 s of CPU for 20 threads
-    # against 1.1 s without (measured).
-    return [str(binary), "app-server", "--listen", listen, "--disable", "shell_snapshot"]
-
-
-def _socket_path(places: Places) -> str:
-    path = str(socket_folder(places.runtime) / f"{secrets.token_hex(4)}.sock")
-    if len(os.fsencode(path)) + KEEPER_SUFFIX > SOCKET_PATH_LIMIT:
-        raise CoreMissing(f"The socket path {path} is too long.", hint="Set XDG_RUNTIME_DIR.")
-    return path
+    return await _first(ended, timeout=DYING)

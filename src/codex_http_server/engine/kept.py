@@ -28,6 +28,7 @@ from codex_http_server.places import Places
 
 log = get_logger(__name__)
 
+CONTROL: Final = ".keeper"  # behind the path of a core's socket: that of its keeper
 START: Final = 5.0  # seconds for a keeper to start its core (0.04 measured)
 STOP: Final = 3.0  # seconds for a keeper to end its core and what is left below it (1.6 at worst)
 TAKE: Final = 2.0  # seconds for a keeper that is left to answer
@@ -134,7 +135,7 @@ async def start(
     spec: dict[str, Any] = {
         "command": list(command),
         "socket": socket,
-        "control": socket + ".keeper",
+        "control": socket + CONTROL,
         "record": str(places.core_record),
         "lock": str(places.core_lock),
         "version": version,
