@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ READERS: Final = 5  # fast ones of each conversation
 STALLED: Final = 50
 RATE: Final = 50  # deltas a second in each conversation
 SECONDS: Final = (10, 4)  # of a round, full and quick
+BURST: Final = "plan 2000 0"  # 0.8 MB for each stream
 WINDOW: Final = 4096  # bytes that a stalled socket takes in
 OPEN: Final = 30.0  # seconds for a stream to begin
 MB: Final = 1e6
@@ -49,28 +50,37 @@ def _measure(bench: Bench, message: str, count: int, found: Found) -> None:
         conversations = server.conversations(TURNS)
         rest = server.rss()
         paths = streams(conversations, READERS)
-        with stalled(server, count), readers(server, paths, ends=len(paths), timed=True) as fast:
-            server.send(conversations, message)
-            found[f"p99, {count}"].append(fast.hear(RUN)["delays"]["p99"])
-            found[f"grown, {count}"].append((server.rss() - rest) / MB)
+        with stalled(server, paths[:count]):
+            _fill(server, conversations)
+            with readers(server, paths, ends=len(paths), timed=True) as fast:
+                server.send(conversations, message)
+                found[f"p99, {count}"].append(fast.hear(RUN)["delays"]["p99"])
+                found[f"grown, {count}"].append((server.rss() - rest) / MB)
 
 
 @contextmanager
-def stalled(server: Server, count: int) -> Generator[None]:
-    """Streams of everything that begin, and are not read from then on."""
+def stalled(server: Server, paths: Sequence[str]) -> Generator[None]:
+    """Streams that begin, and are not read from then on."""
     with ExitStack() as held:
-        for _ in range(count):
-            held.enter_context(_begun(server.url))
+        for path in paths:
+            held.enter_context(_begun(server.url, path))
         yield
 
 
-def _begun(url: str) -> socket.socket:
+def _fill(server: Server, conversations: Sequence[str]) -> None:
+    """Turns with more bytes than the sockets of stalled readers take."""
+    with readers(server, ["/events?after=latest"], ends=TURNS) as one:
+        server.send(conversations, BURST)
+        one.hear(RUN)
+
+
+def _begun(url: str, path: str) -> socket.socket:
     address = urlsplit(url)
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW)
     line.settimeout(OPEN)
     line.connect((address.hostname, address.port))
-    head = "GET /events?after=latest HTTP/1.1\r\nAccept: text/event-stream\r\n"
+    head = f"GET {path} HTTP/1.1\r\nAccept: text/event-stream\r\n"
     line.sendall(f"{head}Host: {address.netloc}\r\n\r\n".encode())
     heard = b""
     while BEGUN not in heard:

@@ -16,7 +16,8 @@ import pytest
 
 from tests.support.chaos import result
 from tests.support.chaos.rounds import Rounds
-from tests.support.chaos.world import World, world_at
+from tests.support.chaos.stage import world_at
+from tests.support.chaos.world import World
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "2"))
 KILLS = int(os.environ.get("CHAOS_KILLS", "0"))

@@ -19,7 +19,7 @@ from codex_http_server.clock import now_ms
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.catchup import missed
 from codex_http_server.engine.base import Engine, Thread
-from codex_http_server.errors import NoTurn, ServerError
+from codex_http_server.errors import CoreUnavailable, NoTurn, ServerError
 from codex_http_server.eventlog.base import EventLog
 from codex_http_server.events import TEXT_DELTAS, Draft, Event, raw
 from codex_http_server.logs import get_logger
@@ -74,7 +74,7 @@ class Conversation:
         self.heard_ms = 0  # when the core last said something of it
         self._loaded = False
         self._behind = False  # the core may have gone on while nobody heard it
-        self._held: list[tuple[Draft, bool]] | None = None  # what comes while we catch up
+        self._held: list[tuple[Draft, bool]] = []  # what comes before we have caught up
         self._loading = asyncio.Lock()
         self._life = 0  # of the connection to the core
         self._stopping: set[str] = set()
@@ -105,7 +105,7 @@ class Conversation:
     def on_event(self, draft: Draft, will_retry: bool = False) -> None:
         """Take one event of the core."""
         self.heard_ms = draft.at_ms
-        if self._held is not None:
+        if self._behind:
             self._held.append((draft, will_retry))
             return
         item = self.open.items.get((draft.turn_id or "", draft.item_id or ""))
@@ -131,15 +131,17 @@ class Conversation:
         return self._behind
 
     def on_unheard(self, in_doubt: bool) -> None:
-        """The core can't be heard any more. What it has open may go on, or be lost with it."""
-        self._release()
+        """The core can't be heard any more. What it has open may go on, or be lost with it.
+
+        What was held goes: it would come before what was missed, and its history tells it.
+        """
+        self._held.clear()
         self._life += 1
         self._loaded = False
         self._behind = self._behind or in_doubt or bool(self.open)
 
     def on_core_lost(self, reason: str) -> None:
         """The core is gone and its history out of reach: end what it had open."""
-        self._release()
         self.append(self.open.lost(reason, now_ms()))
 
     def expire(self, before_ms: int) -> None:
@@ -220,8 +222,6 @@ class Conversation:
             if self._loaded:
                 return
             life = self._life
-            if self._behind and self._held is None:
-                self._held = []
             try:
                 await self._resume()
                 self._loaded = life == self._life
@@ -229,6 +229,8 @@ class Conversation:
             finally:
                 if not self._behind:  # else the next try finds what came since this one
                     self._release()
+            if not self._loaded:
+                raise CoreUnavailable("The core was lost while its thread was loaded.")
 
     async def _resume(self) -> None:
         thread = await self.engine.resume_thread(self.record.thread_id)
@@ -240,8 +242,8 @@ class Conversation:
 
     def _release(self) -> None:
         """Take what came while we caught up; what is known by now is recognised as a repeat."""
-        held, self._held = self._held, None
-        for draft, will_retry in held or ():
+        held, self._held = self._held, []
+        for draft, will_retry in held:
             self.on_event(draft, will_retry)
 
     async def _catch_up(self) -> None:

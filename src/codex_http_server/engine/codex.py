@@ -140,6 +140,10 @@ class CodexEngine:
             return await peer.request(method, params, deadline=self._deadline, on_result=on_result)
         except CoreGone as error:
             raise CoreUnavailable(f"The core ended before it answered {method}.") from error
+        except CoreError as error:
+            if "is draining" in error.message:  # it was told to end, and takes nothing new
+                raise CoreUnavailable("The core is ending; the next one is to come.") from error
+            raise
 
     async def _call(
         self, method: str, params: dict[str, Any], on_result: OnResult | None = None

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from codex_http_server.testing.reader import Event, short
 from tests.support.chaos import acts, verdict
+from tests.support.chaos.stage import check_nothing_left
 from tests.support.chaos.talks import Talk, Talks
 from tests.support.chaos.wire import call, pause
 from tests.support.chaos.world import World
@@ -41,7 +42,7 @@ class Rounds:
             self._settle()
             self._judge()
             self.world.stop()
-            self.world.check_nothing_left()
+            check_nothing_left(self.world)
         except Exception as error:
             print(self.world.report(error), flush=True)
             raise AssertionError(f"CHAOS_SEED={self.world.seed}, round {self.number}") from error

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import sqlite3
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-from tests.support.chaos.disk import Disk, small_disk
+from tests.support.chaos.disk import Disk
 from tests.support.chaos.letters import Office
 from tests.support.chaos.model import Model
 from tests.support.chaos.wire import Address
-from tests.support.commands import until
-from tests.support.server import Server, Site, core_record, left_behind, start
-from tests.support.shared import site_at
+from tests.support.server import Server, Site, core_record, start
 
 OPTIONS: Final = ("--core-check", "1", "--core-wait", "2", "--heartbeat", "5")
 KILLS: Final = ("kill server", "kill core", "kill keeper")
-LEFT: Final = 6.0  # seconds for all processes to be gone after a stop
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,7 @@ class World:
         self.story: list[str] = []
         self.server: Server | None = None
         self.rss = 0
-        self._runtime = runtime
+        self.runtime = runtime
         self._began = time.monotonic()
         self._logs: list[list[str]] = []
         self._frozen: list[psutil.Process] = []
@@ -92,7 +84,7 @@ class World:
     def _start(self, adopt_within: float) -> None:
         words = (*OPTIONS, "--adopt-within", f"{adopt_within:g}")
         words += ("--data-dir", str(self.disk.folder))
-        self.server = start(self.site, *words, environment={"XDG_RUNTIME_DIR": str(self._runtime)})
+        self.server = start(self.site, *words, environment={"XDG_RUNTIME_DIR": str(self.runtime)})
         self.address.url = self.server.url
         self._logs.append(self.server.log)
         self.tell(f"server {self.server.process.pid} listens")
@@ -166,21 +158,7 @@ class World:
             found.suspend()
         return True
 
-    # --- what is left -------------------------------------------------------------------------
-
-    def check_nothing_left(self) -> None:
-        """After a stop: no process, no socket, a sound database."""
-        until(lambda: not left_behind(self.site), f"all gone: {left_behind(self.site)}", LEFT)
-        sockets = [str(p) for p in self._runtime.rglob("*") if p.is_socket()]
-        assert not sockets, f"sockets were left: {sockets}"
-        self._check_database()
-
-    def _check_database(self) -> None:
-        with contextlib.closing(sqlite3.connect(self.disk.folder / "log.db")) as database:
-            said = database.execute("PRAGMA integrity_check").fetchall()
-            assert said == [("ok",)], said
-            said = database.execute("PRAGMA foreign_key_check").fetchall()
-            assert not said, said
+    # --- what is known of it ------------------------------------------------------------------
 
     def measure(self) -> None:
         """Look at the server's memory."""
@@ -211,27 +189,3 @@ class World:
             if found is not None:
                 with contextlib.suppress(psutil.Error):
                     found.kill()
-
-
-@contextmanager
-def world_at(root: Path, seed: int) -> Iterator[World]:
-    """A world on fresh folders, its data on a small disk. After the block nothing is left."""
-    with (
-        tempfile.TemporaryDirectory(prefix="chx-", dir="/tmp") as runtime,
-        site_at(root) as site,
-        small_disk(root / "data") as disk,
-    ):
-        os.chmod(runtime, 0o700)  # noqa: PTH101
-        site.configure(
-            sandbox_mode="workspace-write",
-            approval_policy="never",
-            request_max_retries=0,
-            stream_max_retries=1,
-            stream_idle_timeout_ms=2000,
-        )
-        world = World(site, disk, seed, Path(runtime))
-        site.provider.script = world.model.script
-        try:
-            yield world
-        finally:
-            world.close()
