@@ -224,6 +224,7 @@ class Conversation:
             life = self._life
             try:
                 await self._resume()
+                self.heard_ms = now_ms()  # a turn that was taken over is not silent yet
                 self._loaded = life == self._life
                 self._behind = self._behind and not self._loaded
             finally:

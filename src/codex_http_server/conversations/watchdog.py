@@ -61,7 +61,9 @@ class Watchdog:
     def _look_at_turn(self, conversation: Conversation, now: int) -> None:
         """A turn without any sign: interrupt it, once."""
         turn, limit = conversation.open.current, self._limits.silence_ms
-        if not limit or turn is None or not conversation.open.waits_for_model(turn.turn_id):
+        if not limit or turn is None or conversation.behind:
+            return
+        if not conversation.open.waits_for_model(turn.turn_id):
             return
         silent = now - max(conversation.heard_ms, turn.started_ms)
         if silent > limit and turn.turn_id not in self._stuck:
