@@ -186,6 +186,7 @@ async def test_a_core_that_never_starts_is_a_failed_state_with_its_reason(site: 
 
 async def test_the_core_says_no_as_core_refused(site: Site) -> None:
     async with running(site, "socket") as (engine, _):
+        await engine.wait_ready()
         with pytest.raises(CoreRefused):
             await engine.rename_thread("not-a-thread", "name")
 

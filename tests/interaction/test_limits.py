@@ -186,3 +186,39 @@ def test_what_waits_for_a_full_disk_is_bounded_and_only_deltas_are_left_out(
         (end,) = [e for e in log if e["type"] == "item/discarded"]
         assert "".join(text[:1] + pieces) == end["data"]["item"]["text"]  # nothing of it is lost
         assert sum(len(e["data"]["delta"]) for e in log if e["type"].endswith("delta")) < 200_000
+
+
+def test_what_is_refused_for_a_full_disk_is_not_done_to_the_queue(
+    site: Site, small_disk: Path
+) -> None:
+    gate = Gate()
+    site.configure(stream_idle_timeout_ms=60_000)
+    site.provider.expect(Text(["one ", gate]))
+    with start(site, "--data-dir", str(small_disk)) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        queue = f"/conversations/{conversation}/queue"
+        with server.read(conversation) as reader:
+            server.send(conversation, "begin")
+            reader.wait(lambda e: e.get("text") == "one ")
+            ids = [server.send(conversation, text)["submit_id"] for text in ("first", "second")]
+            before = server.get(queue)["data"]
+            ballast = small_disk / "ballast"
+            with ballast.open("wb", buffering=0) as file:
+                _fill(file.fileno())
+            long = {"message": "x" * 20_000}
+            path = f"/conversations/{conversation}/messages"
+            until(lambda: server.client.post(path, json=long).status_code == 507, "no room", 60)
+            calls = [
+                server.client.delete(f"{queue}/{ids[0]}"),
+                server.client.patch(f"{queue}/{ids[1]}", json={"message": "other"}),
+                server.client.put(queue, json={"order": ids[::-1]}),
+            ]
+            assert [answer.status_code for answer in calls] == [507, 507, 507]
+            assert server.get(queue)["data"][:2] == before
+            ballast.unlink()
+            until(lambda: server.client.get("/ready").status_code == 200, "the log is well again")
+            server.post(f"/conversations/{conversation}/interrupt", {"clear_queue": True}, 202)
+            reader.wait_type("turn/completed", status="interrupted")
+        assert server.get(queue)["data"] == []
+        check_whole(server.events(conversation))

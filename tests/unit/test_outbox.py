@@ -89,9 +89,11 @@ def test_a_full_outbox_takes_a_message_only_in_front() -> None:
     assert outbox.first() is late
 
 
-def test_clear_takes_all_out_in_order(outbox: Outbox) -> None:
-    assert [record.id for record in outbox.clear()] == ["a", "b", "c"]
-    assert (len(outbox), outbox.clear()) == (0, [])
+def test_what_was_taken_out_can_be_put_back_in_its_place(outbox: Outbox) -> None:
+    taken = outbox.take("b")
+    assert [record.id for record in outbox] == ["a", "c"]
+    outbox.put_back(taken)
+    assert [record.id for record in outbox] == ["a", "b", "c"]
 
 
 def test_what_the_log_has_comes_back_by_its_places_with_its_states() -> None:

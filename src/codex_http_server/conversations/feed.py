@@ -17,7 +17,7 @@ from codex_http_server.conversations.tail import Alarm, Tail, by_position, by_se
 from codex_http_server.eventlog.base import EventLog
 from codex_http_server.events import Event
 
-PAGE: Final = 512  # events read from the log at once
+PAGE: Final = 512  # events given to a reader at once: what a stalled one holds in memory
 NOTICES: Final = 16  # notices kept for readers that have not woken yet
 
 
@@ -80,6 +80,7 @@ class Reader:
 
     def _take(self, events: Sequence[Event]) -> Batch:
         if events:
+            events = events[:PAGE]
             self.cursor = self._key(events[-1])
         return Batch(events, self._notices() if self._seen != self._feed.noticed else ())
 

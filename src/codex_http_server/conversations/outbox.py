@@ -84,10 +84,10 @@ class Outbox:
         self._sort()
         return list(self._waiting)
 
-    def clear(self) -> list[SubmitRecord]:
-        """Take all messages out."""
-        taken, self._waiting = self._waiting, []
-        return taken
+    def put_back(self, record: SubmitRecord) -> None:
+        """Put a message back where it was."""
+        self._waiting.append(record)
+        self._sort()
 
     def _sort(self) -> None:
         self._waiting.sort(key=lambda record: record.place)

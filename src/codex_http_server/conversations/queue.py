@@ -6,7 +6,7 @@ neither core nor turns: `messages.py` takes out what may run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from codex_http_server import events
@@ -15,7 +15,7 @@ from codex_http_server.conversations.conversation import Conversation
 from codex_http_server.conversations.outbox import Outbox
 from codex_http_server.errors import ServerError
 from codex_http_server.events import Draft, raw
-from codex_http_server.records import SubmitRecord
+from codex_http_server.records import SubmitRecord, SubmitState
 
 
 class Queue:
@@ -81,32 +81,57 @@ class Queue:
     async def edit(self, submit_id: str, message: list[dict[str, Any]]) -> SubmitRecord:
         """Change a waiting message. Raises `MessageNotFound`."""
         record = self._outbox.get(submit_id)
-        record.message = message
+        before, record.message = record.message, message
         self.announce("edited", record)
-        await self._log.durable()
+
+        def undo() -> None:
+            record.message = before
+            self.announce("edited", record)
+
+        await self._durable(undo)
         return record
 
     async def remove(self, submit_id: str) -> None:
         """Take a waiting message back. Raises `MessageNotFound`."""
-        record = self._outbox.take(submit_id)
-        record.state = "removed"
-        self.announce("removed", record)
-        await self._log.durable()
+        record = self._outbox.get(submit_id)
+        await self._take_back([record], "removed")
 
     async def reorder(self, order: Sequence[str]) -> None:
         """Put the waiting messages in this order. Raises `Invalid`."""
+        before = [record.id for record in self._outbox]
         self.announce("reordered", *self._outbox.reorder(order))
-        await self._log.durable()
+        await self._durable(lambda: self.announce("reordered", *self._outbox.reorder(before)))
 
     async def clear(self) -> int:
         """Take all waiting messages back; how many."""
-        taken = self._outbox.clear()
-        for record in taken:
-            record.state = "removed"
+        taken = list(self._outbox)
         if taken:
-            self.announce("cleared", *taken)
-            await self._log.durable()
+            await self._take_back(taken, "cleared")
         return len(taken)
+
+    async def _take_back(self, records: Sequence[SubmitRecord], reason: str) -> None:
+        states: list[SubmitState] = [record.state for record in records]
+        for record in records:
+            self._outbox.take(record.id)
+            record.state = "removed"
+        self.announce(reason, *records)
+
+        def undo() -> None:
+            for record, state in zip(records, states, strict=True):
+                record.state = state
+                self._outbox.put_back(record)
+            self.announce("restored", *records)
+
+        await self._durable(undo)
+
+    async def _durable(self, undo: Callable[[], None]) -> None:
+        """Wait until a change is on disk; if it can't be, the caller is told that it was not
+        done, so it is undone."""
+        try:
+            await self._log.durable()
+        except ServerError:
+            undo()
+            raise
 
 
 def refuse(record: SubmitRecord) -> None:

@@ -6,7 +6,8 @@ real core; where a line looks odd, its comment says which trap it avoids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -132,10 +133,24 @@ class CodexEngine:
 
     # --- what we say --------------------------------------------------------------------
 
+    async def _ask_any(
+        self, method: str, params: dict[str, Any], on_result: OnResult | None = None
+    ) -> msgspec.Raw:
+        """Ask as soon as there is a core."""
+        return await self._ask_of(await self._core.peer(), method, params, on_result)
+
     async def _ask(
         self, method: str, params: dict[str, Any], on_result: OnResult | None = None
     ) -> msgspec.Raw:
-        peer = await self._core.peer()
+        """Ask about a thread that is loaded: only the present core knows it, not the next."""
+        peer = self._core.connected
+        if peer is None:
+            raise CoreUnavailable("The core that has this thread can't be heard any more.")
+        return await self._ask_of(peer, method, params, on_result)
+
+    async def _ask_of(
+        self, peer: Peer, method: str, params: dict[str, Any], on_result: OnResult | None
+    ) -> msgspec.Raw:
         try:
             return await peer.request(method, params, deadline=self._deadline, on_result=on_result)
         except CoreGone as error:
@@ -148,20 +163,19 @@ class CodexEngine:
     async def _call(
         self, method: str, params: dict[str, Any], on_result: OnResult | None = None
     ) -> msgspec.Raw:
-        try:
+        with _refusals():
             return await self._ask(method, params, on_result)
-        except CoreError as error:
-            raise CoreRefused(error.message, core_code=error.rpc_code) from error
 
     async def start_thread(self, cwd: str, model: str | None, on_bound: OnThread) -> None:
         # Never `sandbox` here: it would mark the folder as trusted in the user's config.toml.
         params = {"cwd": cwd} | ({"model": model} if model else {})
-        await self._call("thread/start", params, lambda result: on_bound(_thread(result)))
+        with _refusals():
+            await self._ask_any("thread/start", params, lambda r: on_bound(_thread(r)))
 
     async def resume_thread(self, thread_id: str) -> Thread | None:
         params = {"threadId": thread_id, "excludeTurns": True}
         try:
-            return _thread(await self._ask("thread/resume", params))
+            return _thread(await self._ask_any("thread/resume", params))
         except CoreError as error:
             # A thread without a turn has no file: after a restart the core has no record.
             if "no rollout found" in error.message or "not found" in error.message:
@@ -261,16 +275,16 @@ class CodexEngine:
     async def read_past(
         self, thread_id: str, wanted: Collection[str], known: Collection[str]
     ) -> Past:
-        try:
+        with _refusals():
             return await read_past(self._ask, thread_id, wanted, known)
-        except CoreError as error:
-            raise CoreRefused(error.message, core_code=error.rpc_code) from error
 
     async def rename_thread(self, thread_id: str, name: str) -> None:
         await self._call("thread/name/set", {"threadId": thread_id, "name": name})
 
     async def read_account(self) -> Account:
-        answer = msgspec.json.decode(await self._call("account/read", {"refreshToken": False}))
+        with _refusals():
+            found = await self._ask_any("account/read", {"refreshToken": False})
+        answer = msgspec.json.decode(found)
         account: dict[str, Any] = answer.get("account") or {}
         kind = {"apiKey": "apikey"}.get(account.get("type", ""), account.get("type"))
         return Account(
@@ -279,6 +293,15 @@ class CodexEngine:
             email=account.get("email"),
             plan_type=account.get("planType"),
         )
+
+
+@contextmanager
+def _refusals() -> Generator[None]:
+    """What the core refuses is refused to our caller."""
+    try:
+        yield
+    except CoreError as error:
+        raise CoreRefused(error.message, core_code=error.rpc_code) from error
 
 
 async def _plain_question(peer: Peer, deadline: float) -> None:

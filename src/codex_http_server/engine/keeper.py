@@ -196,6 +196,9 @@ class Keeper:
     def welcome(self) -> None:
         """A server has come; it takes the place of an earlier one."""
         connection, _ = self.control.accept()
+        if self.ending is not None:  # too late: it had better start another core
+            connection.close()
+            return
         self.leave()
         self.server, self.met = connection, True
         self.tell()
