@@ -76,12 +76,12 @@ async def test_an_end_that_comes_between_two_tries_does_not_hide_what_was_missed
     conversation = behind.conversation
     behind.say(drafts.turn_started(), drafts.item_started("one"))
     await behind.log.durable()
-    conversation.on_unheard(in_doubt=False)
+    conversation.thread.unheard(in_doubt=False)
     with pytest.raises(CoreTimeout):
-        await conversation.load()
+        await conversation.thread.load()
     behind.say(drafts.item_started("two"), drafts.item_completed("two", text="two"))
     behind.say(drafts.turn_completed())
-    await conversation.load()
+    await conversation.thread.load()
     ends = [each for each in await behind.told() if "completed" in each[0] or "disc" in each[0]]
     assert ends == ENDED
 
@@ -92,13 +92,13 @@ async def test_what_was_held_when_the_core_is_lost_is_told_by_its_history_alone(
     conversation = behind.conversation
     behind.say(drafts.turn_started("s"), drafts.item_started("zero", turn="s"))
     await behind.log.durable()
-    conversation.on_unheard(in_doubt=False)
+    conversation.thread.unheard(in_doubt=False)
     with pytest.raises(CoreTimeout):
-        await conversation.load()
+        await conversation.thread.load()
     behind.say(drafts.item_started("two"), drafts.item_completed("two", text="two"))
     behind.say(drafts.turn_completed())  # of a turn whose start was missed
-    conversation.on_unheard(in_doubt=False)
-    await conversation.load()
+    conversation.thread.unheard(in_doubt=False)
+    await conversation.thread.load()
     told = [each for each in await behind.told() if each[0] == "turn/completed"]
     assert len(told) == 1
     assert [each for each in await behind.told() if each[0] == "item/completed"] == ENDED[:2]

@@ -24,7 +24,7 @@ class Talk:
         for draft in said:
             self.open.apply(draft)
         self.heard_ms = NOW
-        self.behind = False
+        self.thread = SimpleNamespace(behind=False)
         self.told: list[tuple[str, int]] = []
 
     def expire(self, before_ms: int) -> None:
@@ -93,7 +93,7 @@ def test_no_limit_no_turn_or_no_connection_is_no_silence() -> None:
     without = Watch(Limits(), [Talk(drafts.turn_started())])
     idle = Watch(Limits(silence_ms=MINUTE), [Talk()])
     behind = silent()
-    behind.talks[0].behind = True
+    behind.talks[0].thread.behind = True
     for watch in (without, idle, behind):
         watch.look(NOW + 100 * MINUTE)
         assert watch.interrupted == []

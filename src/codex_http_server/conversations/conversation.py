@@ -1,8 +1,8 @@
 """One conversation: its one owner, through which every event and every command passes.
 
-Owns the record, what is open, and the thread's place in the present core. `messages.py` owns
-the messages on their way into turns. Events come in on the event loop, in order, and are
-appended before anything else looks at them.
+Owns the record and what is open. `thread.py` owns the thread's place in the present core,
+`messages.py` the messages on their way into turns. Events come in on the event loop, in order,
+and are appended before anything else looks at them.
 Before: manager. After: engine (commands), eventlog (events).
 """
 
@@ -17,9 +17,9 @@ import msgspec
 from codex_http_server import events
 from codex_http_server.clock import now_ms
 from codex_http_server.conversations import policy, views
-from codex_http_server.conversations.catchup import missed
+from codex_http_server.conversations.thread import ThreadLink
 from codex_http_server.engine.base import Engine, Thread
-from codex_http_server.errors import CoreUnavailable, NoTurn, ServerError
+from codex_http_server.errors import NoTurn, ServerError
 from codex_http_server.eventlog.base import EventLog
 from codex_http_server.events import TEXT_DELTAS, Draft, Event, raw
 from codex_http_server.logs import get_logger
@@ -72,11 +72,7 @@ class Conversation:
         self.on_appended: Callable[[Sequence[Draft]], None] = lambda _: None
         self.starting = False
         self.heard_ms = 0  # when the core last said something of it
-        self._loaded = False
-        self._behind = False  # the core may have gone on while nobody heard it
-        self._held: list[tuple[Draft, bool]] = []  # what comes before we have caught up
-        self._loading = asyncio.Lock()
-        self._life = 0  # of the connection to the core
+        self.thread = ThreadLink(self, self._reached)
         self._stopping: set[str] = set()
         self._changed = asyncio.Event()
         if record.thread_id:
@@ -105,8 +101,8 @@ class Conversation:
     def on_event(self, draft: Draft, will_retry: bool = False) -> None:
         """Take one event of the core."""
         self.heard_ms = draft.at_ms
-        if self._behind:
-            self._held.append((draft, will_retry))
+        if self.thread.behind:
+            self.thread.hold(draft, will_retry)
             return
         item = self.open.items.get((draft.turn_id or "", draft.item_id or ""))
         if item is not None and draft.type in TEXT_DELTAS:  # the hot path: only the log changes
@@ -125,20 +121,8 @@ class Conversation:
             item.left_out = True
             self.append([item.gap("log_full", at_ms)])
 
-    @property
-    def behind(self) -> bool:
-        """Whether the core may have gone on while nobody heard it: `load` finds out."""
-        return self._behind
-
-    def on_unheard(self, in_doubt: bool) -> None:
-        """The core can't be heard any more. What it has open may go on, or be lost with it.
-
-        What was held goes: it would come before what was missed, and its history tells it.
-        """
-        self._held.clear()
-        self._life += 1
-        self._loaded = False
-        self._behind = self._behind or in_doubt or bool(self.open)
+    def _reached(self) -> None:
+        self.heard_ms = now_ms()  # a turn that was taken over is not silent yet
 
     def on_core_lost(self, reason: str) -> None:
         """The core is gone and its history out of reach: end what it had open."""
@@ -190,7 +174,7 @@ class Conversation:
                     self._stopping.discard(draft.turn_id)
                     self.host.spawn(self._end_commands(self._of_turn(draft.turn_id or "")))
             case events.THREAD_CLOSED:  # unloaded by the core: the next turn loads it again
-                self._loaded = False
+                self.thread.loaded = False
             case events.THREAD_NAME:
                 name = msgspec.json.decode(draft.data).get("threadName")
                 self.record.title = name if isinstance(name, str) else self.record.title
@@ -212,60 +196,8 @@ class Conversation:
 
     # --- the thread in the present core -----------------------------------------------------
 
-    async def load(self) -> None:
-        """Make sure that the core has the thread loaded and sends us its events, and that the
-        log has what happened while it could not.
-
-        A thread without a turn is unknown to a restarted core: then a new one takes its place.
-        """
-        async with self._loading:
-            if self._loaded:
-                return
-            life = self._life
-            try:
-                await self._resume()
-                self.heard_ms = now_ms()  # a turn that was taken over is not silent yet
-                self._loaded = life == self._life
-                self._behind = self._behind and not self._loaded
-            finally:
-                if not self._behind:  # else the next try finds what came since this one
-                    self._release()
-            if not self._loaded:
-                raise CoreUnavailable("The core was lost while its thread was loaded.")
-
-    async def _resume(self) -> None:
-        thread = await self.engine.resume_thread(self.record.thread_id)
-        if thread is not None and self._behind:
-            await self._catch_up()
-        elif thread is None:
-            self.append(self.open.lost("core_lost", now_ms()))
-            await self._replace_thread()
-
-    def _release(self) -> None:
-        """Take what came while we caught up; what is known by now is recognised as a repeat."""
-        held, self._held = self._held, []
-        for draft, will_retry in held:
-            self.on_event(draft, will_retry)
-
-    async def _catch_up(self) -> None:
-        """Fill the log from what the core keeps; then what is open goes on or is ended."""
-        adopted, thread_id = self.engine.state.adopted, self.record.thread_id
-        await self.log.durable()
-        wanted = self.open.turn_ids()
-        known = await self.log.turn_ids(self.id)
-        past = await self.engine.read_past(thread_id, wanted, known)
-        ended = {
-            turn_id: [e.item_id for e in await self.log.turn_events(self.id, turn_id) if e.item_id]
-            for turn_id in wanted
-        }
-        open_items = {item.item_id for item in self.open.items.values()}
-        drafts = missed(past, thread_id, known, ended, open_items, adopted=adopted, at_ms=now_ms())
-        for draft in drafts:
-            self.append(self.open.admit(draft))
-        self.append(self.open.after_gap(past.running, adopted, now_ms()))
-        log.info("caught up with the core", events=len(drafts), adopted=adopted)
-
-    async def _replace_thread(self) -> None:
+    async def replace_thread(self) -> None:
+        """Put a new thread in the place of one that the core does not know."""
         record = self.record
         await self.engine.start_thread(record.working_directory, record.stated.model, self.started)
         self.tell()
@@ -273,7 +205,7 @@ class Conversation:
 
     def started(self, thread: Thread) -> None:
         """Take over a thread that was just started, with the policy that the core resolved."""
-        self._loaded = True
+        self.thread.loaded = True
         record, core = self.record, thread.policy
         record.thread_id = thread.id
         self.host.bind(thread.id, self)
@@ -303,7 +235,7 @@ class Conversation:
 
     async def _rename(self, title: str) -> None:
         # A thread without a turn has no file yet and can't be renamed: our title stands anyway.
-        if self._loaded and self.record.preview:
+        if self.thread.loaded and self.record.preview:
             await self.engine.rename_thread(self.record.thread_id, title)
 
     async def interrupt(self) -> str:
@@ -311,8 +243,8 @@ class Conversation:
         turn = self.open.current
         if turn is None:
             raise NoTurn("No turn is running in this conversation.")
-        if self._behind:
-            await self.load()
+        if self.thread.behind:
+            await self.thread.load()
             if turn.turn_id not in self.open.turns:
                 raise NoTurn("The turn has ended meanwhile.")
         self._stopping.add(turn.turn_id)
@@ -344,7 +276,7 @@ class Conversation:
                 self.open.apply(event)
                 on_event(event)
             after = page[-1].seq
-        self._behind = in_doubt or bool(self.open)
+        self.thread.behind = in_doubt or bool(self.open)
         if not self.open and (self.record.open_since or self.record.status != "idle"):
             self.record.open_since, self.record.status = 0, "idle"
             self.save()

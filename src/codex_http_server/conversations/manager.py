@@ -164,14 +164,14 @@ class Manager:
     def _catch_up_all(self) -> None:
         """Find out what went on while the core was not heard; then send what waits."""
         for entry in self._open.values():
-            if entry.conversation.behind:
+            if entry.conversation.thread.behind:
                 self.spawn(self._catch_up(entry))
             entry.messages.kick()
 
     async def _catch_up(self, entry: Open) -> None:
         with bind(conversation_id=entry.conversation.id):
             try:
-                await entry.conversation.load()
+                await entry.conversation.thread.load()
             except CoreRefused as error:
                 log.warning("the core does not give the thread back", reason=error.detail)
                 entry.conversation.on_core_lost("core_lost")

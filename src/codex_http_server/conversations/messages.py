@@ -110,8 +110,8 @@ class Messages:
             action = self._decide(wanted)
             if action in ("start", "steer"):
                 await self._engine.wait_ready()
-                if self._conversation.behind:
-                    await self._conversation.load()
+                if self._conversation.thread.behind:
+                    await self._conversation.thread.load()
                 action = self._decide(wanted)  # a turn may have ended while we waited
             last = self._log.last_appended(self._conversation.id)
             record = wanted.record(self._conversation.id, last)
@@ -380,7 +380,7 @@ class Messages:
         if expected is not None:
             expected.state = "starting"
             self.queue.hold(expected)
-        self._conversation.on_unheard(self._in_doubt)
+        self._conversation.thread.unheard(self._in_doubt)
 
     # --- sending what waits -----------------------------------------------------------------
 
@@ -428,7 +428,7 @@ class Messages:
 
     async def _load(self) -> None:
         """Have the thread in the core, and find out what became of messages in doubt."""
-        await self._conversation.load()
+        await self._conversation.thread.load()
         for record in self.queue:
             if record.state in ("starting", "steering"):
                 await self._look_for(record)

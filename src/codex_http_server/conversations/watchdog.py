@@ -61,7 +61,7 @@ class Watchdog:
     def _look_at_turn(self, conversation: Conversation, now: int) -> None:
         """A turn without any sign: interrupt it, once."""
         turn, limit = conversation.open.current, self._limits.silence_ms
-        if not limit or turn is None or conversation.behind:
+        if not limit or turn is None or conversation.thread.behind:
             return
         if not conversation.open.waits_for_model(turn.turn_id):
             return

@@ -1,0 +1,130 @@
+"""A conversation's thread in the present core: not loaded, behind, or heard.
+
+Owns what comes while the log is behind the core. `catchup.py` says what was missed; the owner
+appends it. A thread is behind from the moment the core can't be heard while something of it is
+open or in doubt, until its history has been read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from codex_http_server.clock import now_ms
+from codex_http_server.conversations.catchup import missed
+from codex_http_server.engine.base import Engine
+from codex_http_server.errors import CoreUnavailable
+from codex_http_server.eventlog.base import EventLog
+from codex_http_server.events import Draft
+from codex_http_server.logs import get_logger
+from codex_http_server.records import ConversationRecord
+from codex_http_server.state import Open
+
+log = get_logger(__name__)
+
+
+class Owner(Protocol):
+    """The conversation, as far as its thread needs it."""
+
+    record: ConversationRecord
+    log: EventLog
+    engine: Engine
+    open: Open
+
+    def on_event(self, draft: Draft, will_retry: bool = False) -> None:
+        """Take one event of the core."""
+        ...
+
+    def append(self, drafts: Sequence[Draft]) -> None:
+        """Fold drafts into what is open and append them."""
+        ...
+
+    async def replace_thread(self) -> None:
+        """Put a new thread in the place of one that the core does not know."""
+        ...
+
+
+class ThreadLink:
+    """See the head of this file. `on_loaded` is called when the core has been reached."""
+
+    def __init__(self, owner: Owner, on_loaded: Callable[[], None]) -> None:
+        self._owner = owner
+        self._on_loaded = on_loaded
+        self._held: list[tuple[Draft, bool]] = []  # what comes before we have caught up
+        self._loading = asyncio.Lock()
+        self._life = 0  # of the connection to the core
+        self.loaded = False
+        self.behind = False  # the core may have gone on while nobody heard it
+
+    def hold(self, draft: Draft, will_retry: bool) -> None:
+        """Keep an event that came before what was missed is told."""
+        self._held.append((draft, will_retry))
+
+    def unheard(self, in_doubt: bool) -> None:
+        """The core can't be heard any more.
+
+        What was held goes: it would come before what was missed, and its history tells it.
+        """
+        self._held.clear()
+        self._life += 1
+        self.loaded = False
+        self.behind = self.behind or in_doubt or bool(self._owner.open)
+
+    async def load(self) -> None:
+        """Make sure that the core has the thread loaded and sends us its events, and that the
+        log has what happened while it could not.
+
+        A thread without a turn is unknown to a restarted core: then a new one takes its place.
+        Raises `CoreUnavailable`, `CoreTimeout`, `CoreRefused`, `StorageFull`.
+        """
+        async with self._loading:
+            if self.loaded:
+                return
+            life = self._life
+            try:
+                await self._resume()
+                self._on_loaded()
+                self.loaded = life == self._life
+                self.behind = self.behind and not self.loaded
+            finally:
+                if not self.behind:  # else the next try finds what came since this one
+                    self._release()
+            if not self.loaded:
+                raise CoreUnavailable("The core was lost while its thread was loaded.")
+
+    async def _resume(self) -> None:
+        owner = self._owner
+        thread = await owner.engine.resume_thread(owner.record.thread_id)
+        if thread is not None and self.behind:
+            await self._catch_up()
+        elif thread is None:
+            owner.append(owner.open.lost("core_lost", now_ms()))
+            await owner.replace_thread()
+
+    def _release(self) -> None:
+        """Take what came while we caught up; what is known by now is recognised as a repeat."""
+        held, self._held = self._held, []
+        for draft, will_retry in held:
+            self._owner.on_event(draft, will_retry)
+
+    async def _catch_up(self) -> None:
+        """Fill the log from what the core keeps; then what is open goes on or is ended."""
+        owner, adopted = self._owner, self._owner.engine.state.adopted
+        uid, thread_id = owner.record.id, owner.record.thread_id
+        await owner.log.durable()
+        wanted = owner.open.turn_ids()
+        known = await owner.log.turn_ids(uid)
+        past = await owner.engine.read_past(thread_id, wanted, known)
+        ended = {turn: await self._ended(turn) for turn in wanted}
+        open_items = {item.item_id for item in owner.open.items.values()}
+        drafts = missed(past, thread_id, known, ended, open_items, adopted=adopted, at_ms=now_ms())
+        for draft in drafts:
+            owner.append(owner.open.admit(draft))
+        owner.append(owner.open.after_gap(past.running, adopted, now_ms()))
+        log.info("caught up with the core", events=len(drafts), adopted=adopted)
+
+    async def _ended(self, turn_id: str) -> list[str]:
+        """The items of a turn whose end is in the log."""
+        found = await self._owner.log.turn_events(self._owner.record.id, turn_id)
+        return [event.item_id for event in found if event.item_id]
