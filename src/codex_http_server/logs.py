@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any, TextIO, cast
 
 import structlog
@@ -111,9 +112,12 @@ def _text(value: object) -> str:
 
 
 def _is_secret(key: object) -> bool:
+    return isinstance(key, str) and _names_secret(key)
+
+
+@lru_cache(maxsize=256)
+def _names_secret(key: str) -> bool:
     """Whether a key names a secret, however it is spelled: `api-key`, `apiKey`, `API_KEY`."""
-    if not isinstance(key, str):
-        return False
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").lower()
     return SECRET_KEY.fullmatch(snake) is not None
 
@@ -141,6 +145,9 @@ def _rendering(*, console: bool, colors: bool) -> list[Processor]:
 
 def _take_over(handler: logging.Handler, level: str) -> None:
     """Make `handler` the only one, for every logger of the process."""
+    # No line of ours says where in the code it came from: looking for that is half its cost.
+    logging._srcfile = None  # pyright: ignore[reportPrivateUsage]
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

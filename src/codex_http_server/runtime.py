@@ -191,6 +191,7 @@ class _Server(uvicorn.Server):
                 app,
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,  # the gate refuses them
                 lifespan="off",
                 server_header=False,
                 timeout_keep_alive=75,

@@ -39,7 +39,7 @@ class Services:
     streams: int = 0
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:  # else it runs in a thread
     """The services of the app that serves this request."""
     found = request.app.state.services
     assert isinstance(found, Services)
