@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -16,28 +17,35 @@ from tests.support.judge import check_reader, check_whole, text_of
 from tests.support.server import Server, Site, core_record, gone, left_behind, start
 
 PATIENT = 60_000  # milliseconds that the core waits for a silent model
+Cut = tuple[str, Reader]
 
 
 @pytest.fixture
-def held(site: Site) -> Site:
-    """A site whose core does not lose patience with a model that is held at a gate."""
+def patient(site: Site) -> Site:
+    """A site whose core does not lose patience with a model that is patient at a gate."""
     site.configure(
         stream_idle_timeout_ms=PATIENT, sandbox_mode="workspace-write", approval_policy="never"
     )
     return site
 
 
-def kill_while(site: Site, seen: str, message: str = "begin") -> tuple[str, Reader]:
-    """Start a server and a turn, and kill the server once a reader has seen this text."""
+def kill_when(site: Site, reached: Callable[[Reader], object], message: str = "begin") -> Cut:
+    """Start a server and a turn, and kill the server once `reached` returns; the conversation
+    and a reader of it, which was cut off."""
     with start(site) as server:
         server.wait_ready()
         conversation = server.conversation()
         with server.read(conversation) as reader:
             server.send(conversation, message)
-            reader.wait(lambda e: e.get("text") == seen)
+            reached(reader)
             server.kill()
             reader.wait_end()
     return conversation, reader
+
+
+def kill_while(site: Site, seen: str) -> Cut:
+    """Kill the server once a reader has seen this text."""
+    return kill_when(site, lambda reader: reader.wait(lambda e: e.get("text") == seen))
 
 
 def resume(server: Server, conversation: str, reader: Reader) -> Reader:
@@ -53,12 +61,12 @@ def check(server: Server, conversation: str, *readers: Reader) -> list[Event]:
     return log
 
 
-def test_a_turn_killed_in_mid_answer_goes_on_with_a_gap(held: Site) -> None:
+def test_a_turn_killed_in_mid_answer_goes_on_with_a_gap(patient: Site) -> None:
     gate = Gate()
-    held.provider.expect(Text(["one ", "two ", gate, "three"]))
-    conversation, reader = kill_while(held, "two ")
-    core = core_record(held)["pid"]
-    with start(held) as server:
+    patient.provider.expect(Text(["one ", "two ", gate, "three"]))
+    conversation, reader = kill_while(patient, "two ")
+    core = core_record(patient)["pid"]
+    with start(patient) as server:
         with resume(server, conversation, reader) as rest:
             gap = rest.wait_type("item/gap")
             assert gap["data"]["reason"] == "not_connected"
@@ -70,13 +78,13 @@ def test_a_turn_killed_in_mid_answer_goes_on_with_a_gap(held: Site) -> None:
         assert server.get(f"/conversations/{conversation}")["status"] == "idle"
 
 
-def test_what_ended_meanwhile_arrives_complete(held: Site) -> None:
+def test_what_ended_meanwhile_arrives_complete(patient: Site) -> None:
     gate = Gate()
-    held.provider.expect(Text(["one ", "two ", gate, "three"]), Text("a second message"))
-    conversation, reader = kill_while(held, "two ")
+    patient.provider.expect(Text(["one ", "two ", gate, "three"]), Text("a second message"))
+    conversation, reader = kill_while(patient, "two ")
     gate.open()
-    until(lambda: "task_complete" in rollout(held), "the core has ended the turn")
-    with start(held) as server:
+    until(lambda: "task_complete" in rollout(patient), "the core has ended the turn")
+    with start(patient) as server:
         with resume(server, conversation, reader) as rest:
             ended = rest.wait_type("turn/completed")
         assert (ended["status"], ended["synthetic"]) == ("completed", "history")
@@ -84,7 +92,7 @@ def test_what_ended_meanwhile_arrives_complete(held: Site) -> None:
         assert text_of(log) == ["one two three", "a second message"]
         items = [e for e in log if e["type"] == "item/completed" and e.get("synthetic")]
         assert {item["synthetic"] for item in items} == {"history"}
-        held.provider.expect(Text("still here"))
+        patient.provider.expect(Text("still here"))
         assert server.run(conversation, "and now?")["reply"] == "still here"
 
 
@@ -93,13 +101,13 @@ def rollout(site: Site) -> str:
     return "".join(path.read_text() for path in (site.home / "sessions").rglob("*.jsonl"))
 
 
-def test_an_item_that_started_meanwhile_is_shown_with_its_whole_end(held: Site) -> None:
+def test_an_item_that_started_meanwhile_is_shown_with_its_whole_end(patient: Site) -> None:
     first, second = Gate(), Gate()
-    held.provider.expect(Text(["one", first]), Text(["two ", second, "three ", "four"]))
-    conversation, reader = kill_while(held, "one")
+    patient.provider.expect(Text(["one", first]), Text(["two ", second, "three ", "four"]))
+    conversation, reader = kill_while(patient, "one")
     first.open()
-    until(lambda: '"text":"one"' in rollout(held), "the core has finished the first message")
-    with start(held) as server:
+    until(lambda: '"text":"one"' in rollout(patient), "the core has finished the first message")
+    with start(patient) as server:
         with resume(server, conversation, reader) as rest:
             done = rest.wait_type("item/completed", synthetic="history")
             assert done["data"]["item"]["text"] == "one"
@@ -112,18 +120,11 @@ def test_an_item_that_started_meanwhile_is_shown_with_its_whole_end(held: Site) 
             assert started[0]["synthetic"] == "history"
 
 
-def test_a_running_command_goes_on_and_ends_once(held: Site) -> None:
-    barrier = Barrier(held.project)
-    held.provider.script = _command_then_text(Command(barrier.command, yield_ms=30_000))
-    with start(held) as server:
-        server.wait_ready()
-        conversation = server.conversation()
-        with server.read(conversation) as reader:
-            server.send(conversation, "begin")
-            barrier.wait_reached()
-            server.kill()
-            reader.wait_end()
-    with start(held) as server:
+def test_a_running_command_goes_on_and_ends_once(patient: Site) -> None:
+    barrier = Barrier(patient.project)
+    patient.provider.script = _command_then_text(Command(barrier.command, yield_ms=30_000))
+    conversation, reader = kill_when(patient, lambda _: barrier.wait_reached())
+    with start(patient) as server:
         with resume(server, conversation, reader) as rest:
             rest.wait_type("item/gap", item_type="commandExecution")
             barrier.open()
@@ -132,18 +133,11 @@ def test_a_running_command_goes_on_and_ends_once(held: Site) -> None:
         assert text_of(check(server, conversation, reader, rest)) == ["done"]
 
 
-def test_a_background_command_outlives_its_turn_and_its_server(held: Site) -> None:
-    barrier = Barrier(held.project)
-    held.provider.script = _command_then_text(Command(barrier.command, yield_ms=250))
-    with start(held) as server:
-        server.wait_ready()
-        conversation = server.conversation()
-        with server.read(conversation) as reader:
-            server.run(conversation, "begin")
-            reader.wait_type("turn/completed")
-            server.kill()
-            reader.wait_end()
-    with start(held) as server:
+def test_a_background_command_outlives_its_turn_and_its_server(patient: Site) -> None:
+    barrier = Barrier(patient.project)
+    patient.provider.script = _command_then_text(Command(barrier.command, yield_ms=250))
+    conversation, reader = kill_when(patient, lambda reader: reader.wait_type("turn/completed"))
+    with start(patient) as server:
         with resume(server, conversation, reader) as rest:
             rest.wait_type("item/gap", item_type="commandExecution")
             barrier.open()
@@ -158,10 +152,10 @@ def _command_then_text(command: Command):
     return script
 
 
-def test_the_queue_goes_on_after_the_adopted_turn(held: Site) -> None:
+def test_the_queue_goes_on_after_the_adopted_turn(patient: Site) -> None:
     gate = Gate()
-    held.provider.expect(Text(["one ", gate]))
-    with start(held) as server:
+    patient.provider.expect(Text(["one ", gate]))
+    with start(patient) as server:
         server.wait_ready()
         conversation = server.conversation()
         with server.read(conversation) as reader:
@@ -170,8 +164,8 @@ def test_the_queue_goes_on_after_the_adopted_turn(held: Site) -> None:
             assert server.send(conversation, "then this")["status"] == "queued"
             server.kill()
             reader.wait_end()
-    held.provider.expect(Text("the queued answer"))
-    with start(held) as server:
+    patient.provider.expect(Text("the queued answer"))
+    with start(patient) as server:
         with resume(server, conversation, reader) as rest:
             rest.wait_type("item/gap")
             gate.open()
@@ -186,12 +180,12 @@ def rest_after(reader: Reader) -> int:
     return ends[0] + 1
 
 
-def test_several_conversations_killed_twice_in_a_row(held: Site) -> None:
+def test_several_conversations_killed_twice_in_a_row(patient: Site) -> None:
     gates = [Gate() for _ in range(4)]
     texts = {f"talk {n}": Text([f"a{n} ", gate, f"b{n}"]) for n, gate in enumerate(gates)}
-    held.provider.script = lambda request: [texts[talk_of(request)]]
+    patient.provider.script = lambda request: [texts[talk_of(request)]]
     readers: list[list[Reader]] = []
-    with start(held) as server:
+    with start(patient) as server:
         server.wait_ready()
         ids = [server.conversation() for _ in gates]
         for number, conversation in enumerate(ids):
@@ -201,13 +195,13 @@ def test_several_conversations_killed_twice_in_a_row(held: Site) -> None:
             readers.append([reader])
         server.kill()
     for _ in range(2):
-        with start(held) as server:
+        with start(patient) as server:
             for conversation, seen in zip(ids, readers, strict=True):
                 with resume(server, conversation, seen[-1]) as reader:
                     reader.wait_type("item/gap")
                 seen.append(reader)
             server.kill()
-    with start(held) as server:
+    with start(patient) as server:
         for number, (conversation, seen) in enumerate(zip(ids, readers, strict=True)):
             with resume(server, conversation, seen[-1]) as reader:
                 gates[number].open()
@@ -221,12 +215,12 @@ def talk_of(request: ModelRequest) -> str:
     return next(f"talk {n}" for n in range(9) if f"talk {n}" in str(request.input))
 
 
-def test_an_adopted_turn_takes_a_steer_and_an_interrupt(held: Site) -> None:
+def test_an_adopted_turn_takes_a_steer_and_an_interrupt(patient: Site) -> None:
     gate = Gate()
-    held.provider.expect(Text(["one ", "two ", gate, "never"]))
-    conversation, reader = kill_while(held, "two ")
-    held.provider.expect(Text(["new ", Gate()]))
-    with start(held) as server:
+    patient.provider.expect(Text(["one ", "two ", gate, "never"]))
+    conversation, reader = kill_while(patient, "two ")
+    patient.provider.expect(Text(["new ", Gate()]))
+    with start(patient) as server:
         with resume(server, conversation, reader) as rest:
             assert server.send(conversation, "left!", while_busy="steer")["status"] == "steered"
             rest.wait(lambda e: e.get("text") == "new ")
@@ -235,11 +229,11 @@ def test_an_adopted_turn_takes_a_steer_and_an_interrupt(held: Site) -> None:
         check(server, conversation, reader, rest)
 
 
-def test_a_repeated_key_waits_for_the_adopted_turn(held: Site) -> None:
+def test_a_repeated_key_waits_for_the_adopted_turn(patient: Site) -> None:
     gate = Gate()
-    held.provider.expect(Text(["one ", gate, "two"]))
+    patient.provider.expect(Text(["one ", gate, "two"]))
     key, body = {"Idempotency-Key": "k"}, {"message": "begin"}
-    with start(held) as server:
+    with start(patient) as server:
         server.wait_ready()
         conversation = server.conversation()
         path = f"/conversations/{conversation}/messages"
@@ -247,7 +241,7 @@ def test_a_repeated_key_waits_for_the_adopted_turn(held: Site) -> None:
             first = server.post(path, body, 202, headers=key)
             reader.wait(lambda e: e.get("text") == "one ")
             server.kill()
-    with start(held) as server:
+    with start(patient) as server:
         with server.read(conversation) as rest:
             rest.wait_type("item/gap")
             again = server.post(path, body, 202, headers=key)
@@ -255,13 +249,13 @@ def test_a_repeated_key_waits_for_the_adopted_turn(held: Site) -> None:
             gate.open()
             done = server.post(f"{path}?wait=20", body, 200, headers=key)
         assert done["reply"] == "one two"
-        assert len(held.provider.requests) == 1
+        assert len(patient.provider.requests) == 1
 
 
-def test_a_core_that_nobody_takes_over_in_time_is_ended_with_all_below_it(held: Site) -> None:
-    barrier = Barrier(held.project)
-    held.provider.expect(Text("finished"), Command(barrier.command, yield_ms=30_000))
-    with start(held, "--adopt-within", "0.5") as server:
+def test_a_core_that_nobody_takes_over_in_time_is_ended_with_all_below_it(patient: Site) -> None:
+    barrier = Barrier(patient.project)
+    patient.provider.expect(Text("finished"), Command(barrier.command, yield_ms=30_000))
+    with start(patient, "--adopt-within", "0.5") as server:
         server.wait_ready()
         conversation = server.conversation()
         with server.read(conversation) as reader:
@@ -271,26 +265,26 @@ def test_a_core_that_nobody_takes_over_in_time_is_ended_with_all_below_it(held: 
             server.kill()
             reader.wait_end()
     until(lambda: gone(core) and gone(keeper), "core and keeper have ended", 10)
-    assert not left_behind(held)
-    assert core_record(held)["status"] == 0
-    with start(held) as server:
+    assert not left_behind(patient)
+    assert core_record(patient)["status"] == 0
+    with start(patient) as server:
         with resume(server, conversation, reader) as rest:
             rest.wait_type("turn/completed", status="interrupted", synthetic="core_lost")
         log = check(server, conversation, reader, rest)
         assert text_of(log) == ["finished"]
 
 
-def test_what_a_lost_core_had_finished_is_told_by_the_next_one(held: Site) -> None:
+def test_what_a_lost_core_had_finished_is_told_by_the_next_one(patient: Site) -> None:
     gate = Gate()
-    held.provider.expect(Text(["one ", gate, "two"]))
-    conversation, reader = kill_while(held, "one ")
+    patient.provider.expect(Text(["one ", gate, "two"]))
+    conversation, reader = kill_while(patient, "one ")
     gate.open()
-    until(lambda: "task_complete" in rollout(held), "the core has ended the turn")
+    until(lambda: "task_complete" in rollout(patient), "the core has ended the turn")
     for process in ("keeper", "core"):
-        record = core_record(held)
+        record = core_record(patient)
         pid = record["keeper"]["pid"] if process == "keeper" else record["pid"]
         kill(pid)
-    with start(held) as server:
+    with start(patient) as server:
         with resume(server, conversation, reader) as rest:
             rest.wait_type("turn/completed", status="completed", synthetic="history")
         assert text_of(check(server, conversation, reader, rest)) == ["one two"]
@@ -321,13 +315,13 @@ def test_kill_9_of_the_keeper_ends_core_and_turn_and_a_new_core_comes(
     assert server.keeper().pid != keeper.pid
 
 
-def test_a_connection_that_the_core_cuts_is_made_anew_and_the_turn_goes_on(held: Site) -> None:
+def test_a_connection_that_the_core_cuts_is_made_anew_and_the_turn_goes_on(patient: Site) -> None:
     gate, end = Gate(), Gate()
     flood = "".join(f"{number:05d} " for number in range(60_000))
-    held.provider.expect(
+    patient.provider.expect(
         Text(["one ", gate, *(flood[i : i + 6] for i in range(0, 360_000, 6)), end])
     )
-    with start(held) as server:
+    with start(patient) as server:
         server.wait_ready()
         conversation = server.conversation()
         with server.read(conversation) as reader:

@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
@@ -27,15 +26,6 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux o
 SLEEP = ["/bin/sleep", "600"]
 MASKS = ("SigIgn", "SigBlk", "SigCgt")
 MEMORY = 16_000_000  # bytes
-
-
-@pytest.fixture
-async def held(tmp_path: Path) -> AsyncIterator[Held]:
-    made = Held(tmp_path)
-    try:
-        yield made
-    finally:
-        await made.close()
 
 
 async def runs(held: Held, command: list[str]) -> None:

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import termios
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -26,15 +25,6 @@ from tests.support.server import gone
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a keeper is POSIX")
 
 SHORT = 0.3  # seconds
-
-
-@pytest.fixture
-async def held(tmp_path: Path) -> AsyncIterator[Held]:
-    made = Held(tmp_path)
-    try:
-        yield made
-    finally:
-        await made.close()
 
 
 @pytest.fixture
