@@ -110,12 +110,19 @@ class Server:
         return self
 
     def core(self) -> psutil.Process:
-        """The process of its core, which a keeper holds and the state folder names."""
+        """The process of its core, which a keeper holds."""
+        found = psutil.Process(self._record()["pid"])
+        if found not in self._cores:
+            self._cores.append(found)
+        return found
+
+    def keeper(self) -> psutil.Process:
+        """The process of the core's keeper."""
+        return psutil.Process(self._record()["keeper"]["pid"])
+
+    def _record(self) -> dict[str, Any]:
         for record in (self.site.root / "state").glob("*/*/core.json"):
-            found = psutil.Process(json.loads(record.read_text())["pid"])
-            if found not in self._cores:
-                self._cores.append(found)
-            return found
+            return json.loads(record.read_text())
         raise RuntimeError("the server has no core")
 
     # --- what it costs ------------------------------------------------------------------------

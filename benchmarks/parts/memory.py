@@ -32,6 +32,7 @@ def run(bench: Bench) -> list[Measure]:
         Measure("server at rest", found["rest"], "MB", at_most(75)),
         Measure("each idle reader", found["reader"], "KB", at_most(20)),
         Measure("each conversation", found["conversation"], "KB"),
+        Measure("keeper at rest", found["keeper"], "MB", at_most(12)),
         Measure("core at rest", found["core"], "MB"),
         Measure("core, each conversation", found["core conversation"], "KB"),
     ]
@@ -42,6 +43,7 @@ def _idle(server: Server, found: Found) -> None:
     rest = server.rss()
     found["rest"].append(rest / MB)
     found["core"].append(server.core().memory_info().rss / MB)
+    found["keeper"].append(server.keeper().memory_info().rss / MB)
     with readers(server, ["/events?after=latest"] * READERS):
         found["reader"].append((server.rss() - rest) / READERS / KB)
 
