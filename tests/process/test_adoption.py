@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import psutil
 import pytest
 
 from codex_http_server.testing.answers import Command, Gate, Step, Text
@@ -315,6 +318,16 @@ def test_kill_9_of_the_keeper_ends_core_and_turn_and_a_new_core_comes(
     assert server.keeper().pid != keeper.pid
 
 
+def sockets(process: psutil.Process) -> int:
+    """How many sockets a process has open."""
+    found = 0
+    for entry in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += str(entry.readlink()).startswith("socket:")
+    return found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_a_connection_that_the_core_cuts_is_made_anew_and_the_turn_goes_on(patient: Site) -> None:
     gate, end = Gate(), Gate()
     flood = "".join(f"{number:05d} " for number in range(60_000))
@@ -327,9 +340,11 @@ def test_a_connection_that_the_core_cuts_is_made_anew_and_the_turn_goes_on(patie
         with server.read(conversation) as reader:
             server.send(conversation, "begin")
             reader.wait(lambda e: e.get("text") == "one ")
+            core = server.core()
+            before = sockets(core)
             server.process.send_signal(signal.SIGSTOP)
             gate.open()
-            end.wait_reached(60)
+            until(lambda: sockets(core) < before, "the core cuts the connection", 60)
             server.process.send_signal(signal.SIGCONT)
             restarting = reader.wait(
                 lambda e: e["type"] == "core/state" and e["data"]["state"] == "restarting"
