@@ -106,7 +106,7 @@ class Rounds:
 
     def _one(self, talk: Talk, log: list[Event], letters: list[Any]) -> None:
         try:
-            verdict.judge(talk, log, self.talks.everything, self.world.model)
+            verdict.judge(talk, log, self.talks.everything, self.world.model, kept)
             address = self.world.address.url or ""
             self.fates += verdict.check_letters(address, letters, log)
         except AssertionError as error:
@@ -116,6 +116,8 @@ class Rounds:
 
     def _everything(self, url: str) -> list[Event]:
         """All events since the last verdict, by pages."""
+        folder = self.world.site.home / "sessions"
+        kept = "".join(path.read_text() for path in folder.rglob("*.jsonl"))
         found: list[Event] = []
         while True:
             after = f"&after={self._position}" if self._position else ""

@@ -15,10 +15,10 @@ from tests.support.chaos.wire import call
 from tests.support.judge import check_reader, check_whole
 
 
-def judge(talk: Talk, log: list[Event], everything: Watcher, model: Model) -> None:
-    """One conversation: its log, its readers, what the model said in it."""
+def judge(talk: Talk, log: list[Event], everything: Watcher, model: Model, kept: str) -> None:
+    """One conversation: its log, its readers, what the model said in it and the core has kept."""
     check_whole(log)
-    check_log_texts(log, model)
+    check_log_texts(log, model, kept)
     for after, reader in talk.readers:
         assert not reader.faults, f"{reader.path}: {reader.faults}"
         _check(reader.events, log, after, model)
@@ -47,7 +47,7 @@ def place(event: Event) -> int:
 # --- texts ----------------------------------------------------------------------------------------
 
 
-def check_log_texts(log: list[Event], model: Model) -> None:
+def check_log_texts(log: list[Event], model: Model, kept: str) -> None:
     """Finished messages are what the model said, whole; a completed turn has all of them."""
     by_turn: dict[str, list[str]] = {}
     for event in log:
@@ -64,11 +64,14 @@ def check_log_texts(log: list[Event], model: Model) -> None:
             check_part(str(item.get("text", "")), model)
     twice = [t for texts in by_turn.values() for t, count in Counter(texts).items() if count > 1]
     assert not twice, f"said once and logged twice: {twice}"
-    _check_completed_turns(log, by_turn, model)
+    _check_completed_turns(log, by_turn, model, kept)
 
 
-def _check_completed_turns(log: list[Event], by_turn: dict[str, list[str]], model: Model) -> None:
-    """A turn that completed has every text that the model said in it to the end."""
+def _check_completed_turns(
+    log: list[Event], by_turn: dict[str, list[str]], model: Model, kept: str
+) -> None:
+    """A turn that completed has every text that the model said in it to the end, and that the
+    core has kept: a slow answer may be too slow for the core, which then asks again."""
     messages: dict[str, list[str]] = {}
     for turn_id, text in user_messages(log):
         messages.setdefault(turn_id, []).append(text)
@@ -78,7 +81,7 @@ def _check_completed_turns(log: list[Event], by_turn: dict[str, list[str]], mode
         turn_id = str(event["turn_id"])
         asked = messages.get(turn_id, [])
         said = model.by_message.get(asked[0], []) if len(asked) == 1 else []  # no steer cut it off
-        wanted = [s.text for s in said if s.whole and not s.request.hung_up.is_set()]
+        wanted = [s.text for s in said if s.whole and s.text in kept]
         lost = set(wanted) - set(by_turn.get(turn_id, []))
         assert not lost, f"turn {turn_id} completed without {lost}"
 
