@@ -95,16 +95,18 @@ class Rounds:
         _reach(everything, lambda: place(everything) >= place_of(fresh), "everything")
         verdict.check_everything(everything, fresh)
         assert not self.world.model.faults, self.world.model.faults
+        folder = self.world.site.home / "sessions"
+        kept = "".join(path.read_text() for path in folder.rglob("*.jsonl"))
         letters = self.world.office.letters[self._judged :]
         for talk in self.talks.all:
             log = server.events(talk.id)
             for _, reader in talk.readers:
                 _reach(reader, partial(reader.has, log[-1]["seq"]), reader.path)
-            self._one(talk, log, [x for x in letters if x.conversation == talk.id])
+            self._one(talk, log, [x for x in letters if x.conversation == talk.id], kept)
         self._judged = len(self.world.office.letters)
         self._count(fresh)
 
-    def _one(self, talk: Talk, log: list[Event], letters: list[Any]) -> None:
+    def _one(self, talk: Talk, log: list[Event], letters: list[Any], kept: str) -> None:
         try:
             verdict.judge(talk, log, self.talks.everything, self.world.model, kept)
             address = self.world.address.url or ""
@@ -116,8 +118,6 @@ class Rounds:
 
     def _everything(self, url: str) -> list[Event]:
         """All events since the last verdict, by pages."""
-        folder = self.world.site.home / "sessions"
-        kept = "".join(path.read_text() for path in folder.rglob("*.jsonl"))
         found: list[Event] = []
         while True:
             after = f"&after={self._position}" if self._position else ""
