@@ -110,6 +110,16 @@ def test_a_core_that_does_not_end_a_silent_turn_is_recycled_once_all_else_is_qui
     assert watch.core.recycled == 1
 
 
+def test_a_turn_that_gave_a_sign_after_all_is_not_deaf_and_may_be_silent_again() -> None:
+    watch = silent()
+    watch.look(NOW + 2 * MINUTE)
+    watch.talks[0].heard_ms = NOW + 3 * MINUTE
+    watch.look(NOW + 3 * MINUTE + OBEY)
+    assert watch.core.recycled == 0
+    watch.look(NOW + 5 * MINUTE)
+    assert len(watch.interrupted) == 2
+
+
 def test_a_large_core_is_recycled_when_nothing_runs_and_not_again_at_once() -> None:
     watch = Watch(Limits(core_memory=100), [Talk()], Core(memory=101), busy=True)
     watch.look(NOW)

@@ -164,7 +164,7 @@ class Manager:
     def _catch_up_all(self) -> None:
         """Find out what went on while the core was not heard; then send what waits."""
         for entry in self._open.values():
-            if entry.conversation.thread.behind:
+            if entry.conversation.thread.behind and not entry.conversation.thread.loading:
                 self.spawn(self._catch_up(entry))
             entry.messages.kick()
 

@@ -216,7 +216,7 @@ class Messages:
         On disk it is in doubt until the turn's start is, in the same commit (`_on_appended`).
         """
         record.turn_id = turn_id
-        self._log.append(self._conversation.id, (), (msgspec.structs.replace(record),))
+        self._log.append(self._conversation.id, (), (record,))
         record.state = "started"
         self._starting = None
         self._conversation.turn_policies[turn_id] = raw(views.policy_fields(effective))

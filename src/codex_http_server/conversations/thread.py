@@ -57,6 +57,11 @@ class ThreadLink:
         self.loaded = False
         self.behind = False  # the core may have gone on while nobody heard it
 
+    @property
+    def loading(self) -> bool:
+        """Whether `load` is at work."""
+        return self._loading.locked()
+
     def hold(self, draft: Draft, will_retry: bool) -> None:
         """Keep an event that came before what was missed is told."""
         self._held.append((draft, will_retry))

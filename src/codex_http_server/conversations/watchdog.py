@@ -65,6 +65,8 @@ class Watchdog:
             return
         if not conversation.open.waits_for_model(turn.turn_id):
             return
+        if conversation.heard_ms > self._stuck.get(turn.turn_id, now):
+            del self._stuck[turn.turn_id]  # it has given a sign since
         silent = now - max(conversation.heard_ms, turn.started_ms)
         if silent > limit and turn.turn_id not in self._stuck:
             self._stuck[turn.turn_id] = now

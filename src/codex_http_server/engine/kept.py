@@ -84,7 +84,8 @@ class KeptCore:
         return self.status
 
     async def stop(self) -> str:
-        """End the core and everything below it, by its keeper or without one. At most `STOP` s.
+        """End the core and everything below it: at most `STOP` s by its keeper, and where that
+        does not do it, a moment more without it (`2 * TAKE` and the strays' patience at worst).
 
         May be called on a dead core. Returns how it ended: `gone`, `told` or `killed`.
         """
@@ -115,8 +116,18 @@ class KeptCore:
         self._writer.close()
         self._listening.cancel()
         if self._process is not None:
-            await self._process.wait()
+            await _buried(self._process)
         forget(self._path, Path(self.socket), Path(self._record["control"]))
+
+
+async def _buried(process: asyncio.subprocess.Process) -> None:
+    """Wait for the end of a keeper that has said its last word; `TAKE` s, then it is killed."""
+    try:
+        async with asyncio.timeout(TAKE):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def start(
