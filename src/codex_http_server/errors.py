@@ -213,6 +213,13 @@ class ForwardedNotAllowed(Forbidden):
     title = "No proxy is configured"
 
 
+class ScopeRequired(Forbidden):
+    """The caller lacks the scope that this route needs; `scope` names it."""
+
+    code = "scope_required"
+    title = "This needs another scope"
+
+
 class ElevateRequired(Forbidden):
     """What was asked loosens the sandbox or the approvals beyond what this caller may ask."""
 

@@ -50,6 +50,7 @@ class SubmitRecord(msgspec.Struct, kw_only=True):
     conversation_id: str
     key: str | None
     body_hash: str
+    caller: str = "local"  # `Caller.name`
     state: SubmitState
     turn_id: str | None = None
     after: int = 0  # the conversation's seq before the submit

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from codex_http_server.auth.callers import LOCAL, Caller, Scope
 from codex_http_server.conversations.policy import (
     SANDBOXES,
     check_ceiling,
@@ -43,7 +44,7 @@ def core(sandbox: str, approval: Any = "on-request") -> Policy:
 
 def refused(stated: Stated, under: Policy) -> bool:
     try:
-        check_ceiling(stated, under)
+        check_ceiling(stated, under, LOCAL)
     except ElevateRequired:
         return True
     return False
@@ -128,6 +129,12 @@ def test_who_states_nothing_never_needs_elevate(sandbox: str, approval: str) -> 
 
 def test_the_refusal_names_the_field_and_the_way_out() -> None:
     with pytest.raises(ElevateRequired, match=r"sandbox 'danger-full-access' is looser") as error:
-        check_ceiling(Stated(sandbox="danger-full-access"), core("read-only"))
+        check_ceiling(Stated(sandbox="danger-full-access"), core("read-only"), LOCAL)
     assert error.value.extra == {"field": "sandbox"}
     assert "config.toml" in str(error.value.hint)
+
+
+def test_a_caller_with_elevate_may_ask_for_anything() -> None:
+    caller = Caller("token:ci", "token", frozenset({Scope.DRIVE, Scope.ELEVATE}))
+    stated = Stated(sandbox="danger-full-access", approval_policy="never")
+    check_ceiling(stated, core("read-only"), caller)

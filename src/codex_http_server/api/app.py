@@ -8,10 +8,12 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from codex_http_server import __version__
 from codex_http_server.api import problems
+from codex_http_server.api.doorkeeper import Doorkeeper
 from codex_http_server.api.idempotency import Idempotency
 from codex_http_server.api.middleware import BodyCheck, GateKeeper, RequestLog
 from codex_http_server.api.openapi import describe
@@ -39,7 +41,8 @@ def routes(version: str) -> FastAPI:
     )
     for router in ROUTERS:
         app.include_router(router)
-    app.state.routes = [route for router in ROUTERS for route in router.routes]
+    own = [route for route in app.routes if isinstance(route, Route)]  # /openapi.json
+    app.state.routes = own + [route for router in ROUTERS for route in router.routes]
     app.add_exception_handler(ServerError, problems.on_server_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(HTTPException, problems.on_http)
@@ -60,6 +63,7 @@ def build(services: Services) -> ASGIApp:
     wrapped: ASGIApp = app
     wrapped = Idempotency(wrapped, services.log)
     wrapped = BodyCheck(wrapped, services.max_body)
+    wrapped = Doorkeeper(wrapped, app.state.routes, services.recognise)
     wrapped = CORSMiddleware(
         wrapped,
         allow_origins=sorted(services.gate.origins),

@@ -30,6 +30,7 @@ STATUS: Final[dict[str, int]] = {
     "forbidden": 403,
     "origin_not_allowed": 403,
     "forwarded_not_allowed": 403,
+    "scope_required": 403,
     "elevate_required": 403,
     "not_found": 404,
     "conversation_not_found": 404,

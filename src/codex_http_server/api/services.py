@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import Request
+from starlette.types import Scope as RequestScope
 
 from codex_http_server.accounts.accounts import Accounts
+from codex_http_server.auth.callers import LOCAL, Caller
 from codex_http_server.auth.policy import Gate
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
@@ -20,6 +23,11 @@ class Protocols:
     """How the core's protocol compares to the recorded one; None until it was compared."""
 
     report: dict[str, Any] | None = None
+
+
+async def everyone_is_local(_: RequestScope) -> Caller:
+    """Every caller has the scopes of one without a token."""
+    return LOCAL
 
 
 @dataclass
@@ -35,6 +43,7 @@ class Services:
     heartbeat: float
     max_streams: int
     max_body: int
+    recognise: Callable[[RequestScope], Awaitable[Caller]] = everyone_is_local
     protocol: Protocols = field(default_factory=Protocols)
     streams: int = 0
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from codex_http_server import events
+from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import now_ms
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.thread import ThreadLink
@@ -223,9 +224,9 @@ class Conversation:
 
     # --- commands ---------------------------------------------------------------------------
 
-    async def update(self, title: str | None, stated: Stated) -> None:
+    async def update(self, title: str | None, stated: Stated, caller: Caller) -> None:
         """Change the title or the policy of turns to come. Raises `ElevateRequired`."""
-        policy.check_ceiling(stated, policy.resolved(self.record))
+        policy.check_ceiling(stated, policy.resolved(self.record), caller)
         self.record.stated = policy.merge(self.record.stated, stated)
         if title is not None:
             self.record.title = title

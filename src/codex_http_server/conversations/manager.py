@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple
 
 from codex_http_server import events
+from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import new_id, now_ms
 from codex_http_server.conversations import policy
 from codex_http_server.conversations.conversation import Conversation
@@ -181,7 +182,9 @@ class Manager:
 
     # --- conversations ----------------------------------------------------------------------
 
-    async def create(self, working_directory: str, title: str | None, stated: Stated) -> Open:
+    async def create(
+        self, working_directory: str, title: str | None, stated: Stated, caller: Caller
+    ) -> Open:
         """A new conversation over a new thread. Raises as `Engine.start_thread`, and
         `ElevateRequired`, `StorageFull`, `Stopping`."""
         if self._stopping:
@@ -199,7 +202,7 @@ class Manager:
         entry = self._hold(record)
 
         def bound(thread: Thread) -> None:
-            policy.check_ceiling(stated, thread.policy)
+            policy.check_ceiling(stated, thread.policy, caller)
             entry.conversation.started(thread)
             entry.conversation.save()  # before its first event
             self._open[record.id] = entry

@@ -100,7 +100,8 @@ class Messages:
         `OverrideNeedsNewTurn`, `TurnNotSteerable`, `QueueFull`, `KeyReused`,
         `ElevateRequired`, `CoreRefused`, `CoreUnavailable`, `StorageFull`, `Stopping`.
         """
-        policy.check_ceiling(wanted.overrides, policy.resolved(self._conversation.record))
+        core = policy.resolved(self._conversation.record)
+        policy.check_ceiling(wanted.overrides, core, wanted.caller)
         async with self._lock:
             prior = await self._prior(wanted)
             if prior is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from codex_http_server.auth.callers import Caller, Scope
 from codex_http_server.engine.base import Policy
 from codex_http_server.errors import ElevateRequired
 from codex_http_server.records import ConversationRecord, Stated
@@ -74,8 +75,10 @@ def _sandbox(mode: str | None, core: dict[str, Any]) -> dict[str, Any]:
     return SANDBOXES[mode]
 
 
-def check_ceiling(stated: Stated, core: Policy) -> None:
+def check_ceiling(stated: Stated, core: Policy, caller: Caller) -> None:
     """Refuse what only the scope `elevate` may ask for. Raises `ElevateRequired`."""
+    if caller.may(Scope.ELEVATE):
+        return
     allowed = max(1, _SANDBOX_RANK.get(sandbox_mode(core.sandbox_policy), 0))
     if stated.sandbox is not None and _SANDBOX_RANK[stated.sandbox] > allowed:
         raise _elevate("sandbox", stated.sandbox)
@@ -92,7 +95,7 @@ def _approval_rank(policy: Any) -> int:
 def _elevate(field: str, value: Any) -> ElevateRequired:
     return ElevateRequired(
         f"{field} {value!r} is looser than this caller may ask for.",
-        hint="Set it in the Codex configuration (config.toml) of this home, if you mean it for"
-        " all work there.",
+        hint="Use a token with the scope elevate; or, if you mean it for all work there, set it in"
+        " the Codex configuration (config.toml) of this home.",
         field=field,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import new_id, now_ms
 from codex_http_server.records import Stated, SubmitRecord
 from codex_http_server.state import WhileBusy
@@ -16,6 +17,7 @@ class Submission:
 
     message: list[dict[str, Any]]
     body_hash: str
+    caller: Caller
     while_busy: WhileBusy = "queue"
     overrides: Stated = field(default_factory=Stated)
     output_schema: Any = None
@@ -34,6 +36,7 @@ class Submission:
             conversation_id=conversation_id,
             key=self.key,
             body_hash=self.body_hash,
+            caller=self.caller.name,
             state="queued",
             after=after,
             message=self.message,

@@ -15,6 +15,7 @@ from codex_http_server.api.bodies import (
     PatchConversation,
     check_directory,
 )
+from codex_http_server.api.doorkeeper import Calling
 from codex_http_server.api.routes.health import core_view
 from codex_http_server.api.schemas import (
     ConversationPage,
@@ -39,10 +40,10 @@ OUTPUT_MAX = 1024 * 1024
 
 
 @router.post("/conversations", status_code=201, response_model=ConversationView)
-async def create(body: CreateConversation, services: Use) -> JSONResponse:
+async def create(body: CreateConversation, services: Use, caller: Calling) -> JSONResponse:
     """Start a conversation in a directory. The core must be ready; waits 10 s for it."""
     directory = check_directory(body.working_directory)
-    entry = await services.manager.create(directory, body.title, body.stated())
+    entry = await services.manager.create(directory, body.title, body.stated(), caller)
     view = entry.conversation.view()
     return JSONResponse(view, 201, {"Location": f"/conversations/{view['id']}"})
 
@@ -94,10 +95,12 @@ def _surroundings(services: Services) -> dict[str, Any]:
 
 
 @router.patch("/conversations/{conversation_id}", response_model=ConversationView)
-async def change(conversation_id: str, body: PatchConversation, services: Use) -> JSONResponse:
+async def change(
+    conversation_id: str, body: PatchConversation, services: Use, caller: Calling
+) -> JSONResponse:
     """Change the title, or the policy of the turns to come."""
     entry = await services.manager.get(conversation_id)
-    await entry.conversation.update(body.title, body.stated())
+    await entry.conversation.update(body.title, body.stated(), caller)
     return JSONResponse(entry.conversation.view())
 
 

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from codex_http_server.api import sse, streams
 from codex_http_server.api.bodies import Message, Reorder, SendMessage
+from codex_http_server.api.doorkeeper import Calling
 from codex_http_server.api.eventstream import MEDIA_TYPE, EventStream, Write
 from codex_http_server.api.idempotency import key_of
 from codex_http_server.api.schemas import Finished, QueuedView, QueueView, Submitted
@@ -47,10 +48,12 @@ BASE = "/conversations/{conversation_id}"
     },
 )
 async def send(
+    *,
     conversation_id: str,
     body: SendMessage,
     request: Request,
     services: Use,
+    caller: Calling,
     wait: Annotated[float, Query(ge=0, le=WAIT_MAX, description="Seconds to wait.")] = 0,
 ) -> Response:
     """Send a message. It is on disk before the core hears of it; 202 means it will not be lost."""
@@ -58,6 +61,7 @@ async def send(
     wanted = Submission(
         message=body.parts(),
         body_hash=body.digest(),
+        caller=caller,
         while_busy=body.while_busy,
         overrides=body.stated(),
         output_schema=body.output_schema,

@@ -1,0 +1,46 @@
+"""Which scope each route needs: one row a route. Pure.
+
+A route without a row is refused at the start (`api/app.py`), so a new one can't be open by
+mistake. `None`: no scope, because there is nothing to protect (the page's own files) or because
+it must always answer (`/health`); the gate and the check of the peer stand before those too.
+What a body asks beyond its route's scope (`elevate`) is checked where the body is understood.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from codex_http_server.auth.callers import Scope
+
+Route = tuple[str, str]  # method and path template
+
+_ONE: Final = "/conversations/{conversation_id}"
+
+SCOPES: Final[dict[Route, Scope | None]] = {
+    # the server
+    ("GET", "/health"): None,
+    ("GET", "/ready"): Scope.READ,
+    ("GET", "/openapi.json"): None,
+    ("GET", "/"): None,
+    ("GET", "/page/{name}"): None,
+    ("POST", "/interrupt"): Scope.DRIVE,
+    # the account
+    ("GET", "/auth/status"): Scope.READ,
+    # conversations
+    ("POST", "/conversations"): Scope.DRIVE,
+    ("GET", "/conversations"): Scope.READ,
+    ("GET", _ONE): Scope.READ,
+    ("PATCH", _ONE): Scope.DRIVE,
+    ("GET", f"{_ONE}/items"): Scope.READ,
+    ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"): Scope.READ,
+    ("POST", f"{_ONE}/interrupt"): Scope.DRIVE,
+    # messages
+    ("POST", f"{_ONE}/messages"): Scope.DRIVE,
+    ("GET", f"{_ONE}/queue"): Scope.READ,
+    ("PUT", f"{_ONE}/queue"): Scope.DRIVE,
+    ("PATCH", f"{_ONE}/queue/{{submit_id}}"): Scope.DRIVE,
+    ("DELETE", f"{_ONE}/queue/{{submit_id}}"): Scope.DRIVE,
+    # events
+    ("GET", f"{_ONE}/events"): Scope.READ,
+    ("GET", "/events"): Scope.READ,
+}
