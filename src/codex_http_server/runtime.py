@@ -25,6 +25,7 @@ import uvicorn
 
 from codex_http_server import __version__
 from codex_http_server.accounts.accounts import Accounts
+from codex_http_server.accounts.signin import SignIn
 from codex_http_server.api import streams
 from codex_http_server.api.app import build
 from codex_http_server.api.services import Services
@@ -84,7 +85,9 @@ class Runtime:
         self._engine = CodexEngine(options, self._manager, settings.request_timeout)
         self._manager.attach(self._engine)
         self._accounts = Accounts(self._engine)
-        self._manager.on_server_event = self._accounts.on_server_event
+        self._login = SignIn(self._accounts, self._manager.on_signed_in, self._manager.renew_core)
+        self._manager.login = self._login
+        self._manager.on_server_event = self._login.on_server_event
         self._manager.on_core_state = self._on_core_state
         self._log.open()
         self._feed = Feed(self._log, settings.tail_bytes)
@@ -94,6 +97,7 @@ class Runtime:
             feed=self._feed,
             log=self._log,
             accounts=self._accounts,
+            login=self._login,
             gate=gate(settings.allow_host, settings.allow_origin),
             heartbeat=settings.heartbeat,
             max_streams=settings.max_streams,
@@ -165,7 +169,7 @@ class Runtime:
     async def _look_at_account(self) -> None:
         try:
             async with asyncio.timeout(ACCOUNT):
-                await self._accounts.status()
+                await self._login.look()
         except (ServerError, TimeoutError) as error:
             log.info("the account could not be read", reason=str(error))
 

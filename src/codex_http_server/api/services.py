@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.types import Scope as RequestScope
 
 from codex_http_server.accounts.accounts import Accounts
+from codex_http_server.accounts.signin import SignIn
 from codex_http_server.auth.callers import LOCAL, Caller
 from codex_http_server.auth.policy import Gate
 from codex_http_server.conversations.feed import Feed
@@ -39,6 +40,7 @@ class Services:
     feed: Feed
     log: EventLog
     accounts: Accounts
+    login: SignIn
     gate: Gate
     heartbeat: float
     max_streams: int

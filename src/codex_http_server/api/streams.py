@@ -131,6 +131,14 @@ def reset_frame(reason: str, head: int | str, log_id: str, snapshot: str | None)
     return transient(events.FEED_RESET, body, at_ms=now_ms())
 
 
+def login_frame(submitted: dict[str, Any]) -> bytes:
+    """The frame that tells the stream of a message that it waits for a login."""
+    body: dict[str, Any] = {"turnId": None, "http_status": None, "resend": True}
+    body |= submitted.get("login") or {}
+    body["submit_ids"] = [submitted["submit_id"]]
+    return transient(events.AUTH_REQUIRED, body, at_ms=now_ms())
+
+
 def submit_frame(body: dict[str, Any]) -> bytes:
     """The frame that ends the stream of a message that never got a turn."""
     return transient(events.MESSAGE_REMOVED, body, at_ms=now_ms())

@@ -235,6 +235,13 @@ class CodexEngine:
             raise CoreRefused(error.message, core_code=error.rpc_code) from error
         return True
 
+    async def revert_turn(self, thread_id: str, turn_id: str) -> None:
+        try:
+            await self._ask("thread/revert", {"threadId": thread_id, "beforeTurnId": turn_id})
+        except CoreError as error:
+            if "turn not found" not in error.message:
+                raise CoreRefused(error.message, core_code=error.rpc_code) from error
+
     async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:
         try:
             await self._ask("turn/interrupt", {"threadId": thread_id, "turnId": turn_id})
