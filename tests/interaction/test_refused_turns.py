@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from codex_http_server.testing.answers import Command, Fail, Gate, Step, Text
 from codex_http_server.testing.reader import Event, Reader
 from codex_http_server.testing.requests import ModelRequest
-from tests.support.judge import check_reader, check_whole, text_of
+from tests.support.judge import check_reader, check_whole
 from tests.support.server import Server, Site, start
 from tests.support.shared import site_at
 
