@@ -15,6 +15,7 @@ from codex_http_server.auth.callers import LOCAL, Caller
 from codex_http_server.auth.policy import Gate
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
+from codex_http_server.engine.neighbours import Neighbours
 from codex_http_server.eventlog.base import EventLog
 
 
@@ -39,6 +40,7 @@ class Services:
     feed: Feed
     log: EventLog
     accounts: Accounts
+    neighbours: Neighbours
     gate: Gate
     heartbeat: float
     max_streams: int
