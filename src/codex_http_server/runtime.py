@@ -40,6 +40,7 @@ from codex_http_server.engine.codex import CodexEngine
 from codex_http_server.engine.kept import Bond
 from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.lock import ServerLock
+from codex_http_server.engine.neighbours import Neighbours
 from codex_http_server.engine.process import find_core
 from codex_http_server.errors import (
     LogDamaged,
@@ -98,6 +99,7 @@ class Runtime:
             log=self._log,
             accounts=self._accounts,
             login=self._login,
+            neighbours=Neighbours(where),
             gate=gate(settings.allow_host, settings.allow_origin),
             heartbeat=settings.heartbeat,
             max_streams=settings.max_streams,

@@ -16,6 +16,7 @@ from codex_http_server.auth.callers import LOCAL, Caller
 from codex_http_server.auth.policy import Gate
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
+from codex_http_server.engine.neighbours import Neighbours
 from codex_http_server.eventlog.base import EventLog
 
 
@@ -41,6 +42,7 @@ class Services:
     log: EventLog
     accounts: Accounts
     login: SignIn
+    neighbours: Neighbours
     gate: Gate
     heartbeat: float
     max_streams: int
