@@ -27,6 +27,7 @@ THREAD_CLOSED: Final = "thread/closed"
 THREAD_NAME: Final = "thread/name/updated"
 RATE_LIMITS: Final = "account/rateLimits/updated"
 ACCOUNT_UPDATED: Final = "account/updated"
+LOGIN_COMPLETED: Final = "account/login/completed"
 ERROR: Final = "error"
 
 DELTA_OF: Final[dict[str, str]] = {  # what type of item a delta belongs to
@@ -108,7 +109,8 @@ ENVELOPE: Final[dict[str, str]] = {
     "text": "On deltas: the text to append.",
     "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …",
     "synthetic": "Only on events that this server made in the core's stead: the reason. `history`:"
-    " it happened while nobody was connected to the core, and is told from what the core keeps.",
+    " it happened while nobody was connected to the core, and is told from what the core keeps."
+    " `auth_file`: another program has changed the login of this Codex home.",
     "policy": "Only on `turn/started`: all that the turn runs under.",
     "folded": "Only on the end of an item: how many deltas of it are gone from the log, because"
     " the finished item holds their text (a command's output: its output route).",

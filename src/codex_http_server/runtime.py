@@ -25,6 +25,7 @@ import uvicorn
 
 from codex_http_server import __version__
 from codex_http_server.accounts.accounts import Accounts
+from codex_http_server.accounts.logins import Logins
 from codex_http_server.api import streams
 from codex_http_server.api.app import build
 from codex_http_server.api.services import Services
@@ -58,7 +59,6 @@ from codex_http_server.settings import Settings
 log = get_logger(__name__)
 
 STREAMS_END: Final = 2  # seconds for connections to end once the feed is closed
-ACCOUNT: Final = 20.0  # seconds for the first look at the account
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 OnReady = Callable[[dict[str, Any]], None]
@@ -83,7 +83,14 @@ class Runtime:
         )
         self._engine = CodexEngine(options, self._manager, settings.request_timeout)
         self._manager.attach(self._engine)
-        self._accounts = Accounts(self._engine)
+        logins = Logins(self._engine, settings.login_limit, where.login_record)
+        self._accounts = Accounts(
+            self._engine,
+            where.home,
+            logins,
+            append=lambda draft: self._log.append(None, (draft,)),
+            renew=self._manager.renew_core,
+        )
         self._manager.on_server_event = self._accounts.on_server_event
         self._manager.on_core_state = self._on_core_state
         self._log.open()
@@ -115,11 +122,14 @@ class Runtime:
             await self._recover()
             core = asyncio.create_task(self._engine.run())
             tick = asyncio.create_task(self._manager.run())
+            account = asyncio.create_task(self._accounts.run())
             http = asyncio.create_task(server.serve(sockets=[listening]))
             stopping = asyncio.create_task(self._stop.wait())
-            await asyncio.wait({core, tick, http, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            parts = (core, tick, account, http)
+            await asyncio.wait({*parts, stopping}, return_when=asyncio.FIRST_COMPLETED)
             # None of them ends by itself unless it failed.
-            failed = [part.exception() for part in (core, tick, http) if part.done()]
+            failed = [part.exception() for part in parts if part.done()]
+            account.cancel()
             await self._close(server, core, tick, http)
         finally:
             self._log.close()
@@ -157,17 +167,9 @@ class Runtime:
             self._log.core_version = state.version
         self._feed.notify(streams.core_frame(self._services))
         log.info("core", state=state.state, version=state.version, reason=state.reason)
-        if state.state == "ready":
-            self._manager.spawn(self._look_at_account())
-            if self._services.protocol.report is None:
-                self._manager.spawn(self._compare_protocol())
-
-    async def _look_at_account(self) -> None:
-        try:
-            async with asyncio.timeout(ACCOUNT):
-                await self._accounts.status()
-        except (ServerError, TimeoutError) as error:
-            log.info("the account could not be read", reason=str(error))
+        self._accounts.on_core(state)
+        if state.state == "ready" and self._services.protocol.report is None:
+            self._manager.spawn(self._compare_protocol())
 
     async def _compare_protocol(self) -> None:
         try:

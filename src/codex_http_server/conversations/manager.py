@@ -52,6 +52,11 @@ class Open(NamedTuple):
         """Whether the core has nothing to do for it."""
         return self.messages.phase is Phase.IDLE and not self.conversation.open
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no turn runs; commands in the background may."""
+        return self.messages.phase is Phase.IDLE and not self.conversation.open.turns
+
 
 class Manager:
     """The `Listener` of the engine and the `Host` of the conversations."""
@@ -102,6 +107,11 @@ class Manager:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task failed", exc_info=error)
 
+    def renew_core(self) -> None:
+        """Start the core anew as soon as no turn runs; until then no turn begins."""
+        self._watchdog.renew()
+        self._watchdog.look(self.loaded(), self.engine, now_ms())
+
     # --- as the listener of the engine ------------------------------------------------------
 
     def on_event(self, thread_id: str | None, draft: Draft, will_retry: bool) -> None:
@@ -149,6 +159,8 @@ class Manager:
 
     def on_core(self, state: CoreState) -> None:
         was_ready, self._ready = self._ready, state.state == "ready"
+        if self._ready and not state.adopted:
+            self._watchdog.renewed()
         if was_ready and not self._ready:
             for entry in self._open.values():
                 entry.messages.on_unheard()

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from codex_http_server.api.schemas import AuthStatus, Health, Ready
+from codex_http_server.api.schemas import Health, Ready
 from codex_http_server.api.services import Services, Use
 
 router = APIRouter(tags=["server"])
@@ -48,9 +48,3 @@ def _reasons(services: Services) -> list[str]:
     if not services.manager.accepting:
         found.append("the server is stopping")
     return found
-
-
-@router.get("/auth/status", response_model=AuthStatus, tags=["account"])
-async def auth_status(services: Use) -> JSONResponse:
-    """Who the core is signed in as, asked of the core itself."""
-    return JSONResponse(await services.accounts.status())
