@@ -65,6 +65,13 @@ class CoreRefused(Invalid):
     title = "The Codex core refused this"
 
 
+class LoginStateMismatch(Invalid):
+    """The pasted address belongs to another login than this one, which stays pending."""
+
+    code = "login_state_mismatch"
+    title = "The address of another login"
+
+
 class NotJson(ServerError):
     """A request with a body must be `Content-Type: application/json`."""
 
@@ -152,6 +159,13 @@ class MessageNotFound(NotFound):
     title = "No such message in the queue"
 
 
+class LoginNotFound(NotFound):
+    """There is no login with this id: it ended long ago, or before the server's last start."""
+
+    code = "login_not_found"
+    title = "No such login"
+
+
 # --- it does not fit the present state --------------------------------------------------
 
 
@@ -195,6 +209,28 @@ class QueueFull(Conflict):
 
     code = "queue_full"
     title = "The queue is full"
+
+
+class LoginInProgress(Conflict):
+    """Another login is pending; `login_id` names it. Finish or cancel it first."""
+
+    code = "login_in_progress"
+    title = "A login is in progress"
+
+
+class LoginPortTaken(Conflict):
+    """A browser login needs port 1455 or 1457 of 127.0.0.1, and other programs have both;
+    `holders` names them where that is known. `device_code` needs no port."""
+
+    code = "login_port_taken"
+    title = "The ports of a browser login are taken"
+
+
+class LoginEnded(Conflict):
+    """This login has ended and takes no callback any more."""
+
+    code = "login_ended"
+    title = "The login has ended"
 
 
 class KeyReused(Conflict):
@@ -316,6 +352,13 @@ class TooManyConnections(Unavailable):
 
     code = "too_many_connections"
     title = "Too many connections"
+
+
+class LoginIssuerFailed(Unavailable):
+    """The login issuer (auth.openai.com) can't be reached by the core, or answers with an error."""
+
+    code = "login_issuer_failed"
+    title = "The login issuer did not answer"
 
 
 class Stopping(Unavailable):

@@ -119,7 +119,8 @@ ENVELOPE: Final[dict[str, str]] = {
     "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …;"
     " on `error`: `retrying` (progress, the core tries again) or `failed`.",
     "synthetic": "Only on events that this server made in the core's stead: the reason. `history`:"
-    " it happened while nobody was connected to the core, and is told from what the core keeps.",
+    " it happened while nobody was connected to the core, and is told from what the core keeps."
+    " `auth_file`: another program has changed the login of this Codex home.",
     "policy": "Only on `turn/started`: all that the turn runs under.",
     "folded": "Only on the end of an item: how many deltas of it are gone from the log, because"
     " the finished item holds their text (a command's output: its output route).",

@@ -58,6 +58,11 @@ class Places:
         return self.state / "core.log"
 
     @property
+    def login_record(self) -> Path:
+        """The login that is pending in this home's core, by the core's id of it."""
+        return self.state / "login.id"
+
+    @property
     def protocol_cache(self) -> Path:
         """What the comparison of the core's protocol found, by binary."""
         return self.state / "protocol.json"

@@ -23,6 +23,7 @@ import uvicorn
 
 from codex_http_server import __version__
 from codex_http_server.accounts.accounts import Accounts
+from codex_http_server.accounts.logins import Logins
 from codex_http_server.accounts.signin import SignIn
 from codex_http_server.api import streams
 from codex_http_server.api.app import build
@@ -68,7 +69,6 @@ except ImportError:  # Windows
 log = get_logger(__name__)
 
 STREAMS_END: Final = 2  # seconds for connections to end once the feed is closed
-ACCOUNT: Final = 20.0  # seconds for the first look at the account
 FILES: Final = 96  # open files that are no connection of a caller
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
@@ -95,10 +95,17 @@ class Runtime:
         self._engine = CodexEngine(options, self._manager, settings.request_timeout)
         self._manager.attach(self._engine)
         peers = LocalPeers(peer_check(_mark(where)), lambda: self._engine.pids)
-        self._accounts = Accounts(self._engine)
-        self._login = SignIn(self._accounts, self._manager.on_signed_in, self._manager.renew_core)
+        logins = Logins(self._engine, settings.login_limit, where.login_record)
+        self._accounts = Accounts(
+            self._engine,
+            where.home,
+            logins,
+            append=lambda draft: self._log.append(None, (draft,)),
+            renew=self._manager.renew_core,
+        )
+        self._login = SignIn(self._accounts, self._manager.on_signed_in)
         self._manager.login = self._login
-        self._manager.on_server_event = self._login.on_server_event
+        self._manager.on_server_event = self._accounts.on_server_event
         self._manager.on_core_state = self._on_core_state
         self._log.open()
         self._feed = Feed(self._log, settings.tail_bytes)
@@ -140,11 +147,14 @@ class Runtime:
             await self._recover()
             core = asyncio.create_task(self._engine.run())
             tick = asyncio.create_task(self._manager.run())
+            account = asyncio.create_task(self._accounts.run())
             http = asyncio.create_task(server.serve(sockets=[listening]))
             stopping = asyncio.create_task(self._stop.wait())
-            await asyncio.wait({core, tick, http, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            parts = (core, tick, account, http)
+            await asyncio.wait({*parts, stopping}, return_when=asyncio.FIRST_COMPLETED)
             # None of them ends by itself unless it failed.
-            failed = [part.exception() for part in (core, tick, http) if part.done()]
+            failed = [part.exception() for part in parts if part.done()]
+            account.cancel()
             await self._close(server, core, tick, http)
         finally:
             self._peers.close()
@@ -183,17 +193,9 @@ class Runtime:
             self._log.core_version = state.version
         self._feed.notify(streams.core_frame(self._services))
         log.info("core", state=state.state, version=state.version, reason=state.reason)
-        if state.state == "ready":
-            self._manager.spawn(self._look_at_account())
-            if self._services.protocol.report is None:
-                self._manager.spawn(self._compare_protocol())
-
-    async def _look_at_account(self) -> None:
-        try:
-            async with asyncio.timeout(ACCOUNT):
-                await self._login.look()
-        except (ServerError, TimeoutError) as error:
-            log.info("the account could not be read", reason=str(error))
+        self._accounts.on_core(state)
+        if state.state == "ready" and self._services.protocol.report is None:
+            self._manager.spawn(self._compare_protocol())
 
     async def _compare_protocol(self) -> None:
         try:

@@ -172,6 +172,36 @@ class Interrupt(Body):
     clear_queue: bool = False
 
 
+class StartLogin(Body):
+    """How to sign in."""
+
+    method: Literal["browser", "device_code", "api_key"] = Field(
+        description="`browser`: on the machine of this server. `device_code`: anywhere."
+    )
+    api_key: str | None = Field(
+        default=None,
+        pattern=r"^[!-~]{8,1000}$",
+        description="With `api_key` only: a key of the OpenAI platform. It is given to the core"
+        " and kept nowhere else.",
+    )
+
+    @model_validator(mode="after")
+    def _key_where_it_belongs(self) -> StartLogin:
+        if (self.method == "api_key") != (self.api_key is not None):
+            raise ValueError("api_key is needed with the method api_key, and only there")
+        return self
+
+
+class LoginCallback(Body):
+    """The end of a browser login on another machine."""
+
+    callback_url: str = Field(
+        min_length=1,
+        max_length=8000,
+        description="The address that the browser ended at: http://127.0.0.1:1455/auth/callback?…",
+    )
+
+
 def check_directory(path: str) -> str:
     """A working directory, normalised. The core takes any path, so it is checked here.
 

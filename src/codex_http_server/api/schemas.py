@@ -51,8 +51,10 @@ class NeighbourView(Answer):
 
 
 class AuthStatus(Answer):
-    """Who the core is signed in as. `reason` says why it is not: `not_signed_in`,
-    `provider_needs_no_login`, `account_unreadable`."""
+    """Who the core is signed in as. `authenticated` is false where it would not get through, and
+    `reason` says why: `not_signed_in`, `expired`, `refresh_refused`, `revoked`, `key_refused`,
+    `wrong_workspace`, `wrong_method`, `provider_needs_no_login`, `account_unreadable`. `email`
+    and `plan_type` are then of the login that does not work, if there is one."""
 
     authenticated: bool
     auth_mode: str | None
@@ -60,9 +62,34 @@ class AuthStatus(Answer):
     plan_type: str | None
     requires_login: bool
     reason: str | None
-    detail: str | None = None
-    hint: str | None = None
+    detail: str | None = Field(description="What is wrong, in a sentence.")
+    hint: str | None = Field(description="What to do.")
+    login: str | None = Field(description="The login that is pending, by its id.")
     also_using_home: list[NeighbourView] = []
+
+
+class LoginError(Answer):
+    """Why a login did not succeed."""
+
+    code: str
+    detail: str
+    hint: str | None
+
+
+class LoginView(Answer):
+    """A login. While it is `pending` a person has to do something: open `url`, and type
+    `user_code` there if it is not null."""
+
+    id: str
+    method: Literal["browser", "device_code", "api_key"]
+    state: Literal["pending", "succeeded", "failed", "cancelled", "expired"]
+    url: str | None
+    user_code: str | None
+    created_at: str
+    expires_at: str
+    ended_at: str | None
+    error: LoginError | None
+    note: str | None = Field(description="What to do with it, in a sentence.")
 
 
 class ConversationView(Answer):

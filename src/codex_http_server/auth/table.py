@@ -26,6 +26,11 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("POST", "/interrupt"): Scope.DRIVE,
     # the account
     ("GET", "/auth/status"): Scope.READ,
+    ("POST", "/auth/login"): Scope.LOGIN,
+    ("GET", "/auth/login/{login_id}"): Scope.LOGIN,
+    ("POST", "/auth/login/{login_id}"): Scope.LOGIN,
+    ("DELETE", "/auth/login/{login_id}"): Scope.LOGIN,
+    ("POST", "/auth/logout"): Scope.LOGIN,
     # conversations
     ("POST", "/conversations"): Scope.DRIVE,
     ("GET", "/conversations"): Scope.READ,

@@ -53,6 +53,11 @@ class Open(NamedTuple):
         """Whether the core has nothing to do for it."""
         return self.messages.phase is Phase.IDLE and not self.conversation.open
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no turn runs; commands in the background may."""
+        return self.messages.phase is Phase.IDLE and not self.conversation.open.turns
+
 
 class Manager:
     """The `Listener` of the engine and the `Host` of the conversations."""
@@ -104,6 +109,11 @@ class Manager:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task failed", exc_info=error)
 
+    def renew_core(self) -> None:
+        """Start the core anew as soon as no turn runs; until then no turn begins."""
+        self._watchdog.renew()
+        self._watchdog.look(self.loaded(), self.engine, now_ms())
+
     # --- as the listener of the engine ------------------------------------------------------
 
     def on_event(self, thread_id: str | None, draft: Draft, will_retry: bool) -> None:
@@ -151,6 +161,8 @@ class Manager:
 
     def on_core(self, state: CoreState) -> None:
         was_ready, self._ready = self._ready, state.state == "ready"
+        if self._ready and not state.adopted:
+            self._watchdog.renewed()
         if was_ready and not self._ready:
             for entry in self._open.values():
                 entry.messages.on_unheard()
@@ -244,12 +256,6 @@ class Manager:
     def loaded(self) -> list[Open]:
         """The conversations that are open here, in no order."""
         return list(self._open.values())
-
-    def renew_core(self) -> None:
-        """Start the core anew as soon as no turn runs; until then no new one starts."""
-        self._watchdog.renew = True
-        if self._ready:
-            self._watchdog.look(self.loaded(), self.engine, now_ms())
 
     def on_signed_in(self) -> None:
         """Somebody signed in: what waits for that may be sent."""

@@ -149,6 +149,12 @@ class Settings:
         "How long the core of a server that was killed waits for the next one, its turns going"
         " on, before it is ended.",
     )
+    login_limit: float = setting(
+        kinds.amount("seconds", 1, 900),
+        900.0,
+        "How long a login may be pending; the core ends one in a browser after 600 s, one with a"
+        " device code after 900 s.",
+    )
     heartbeat: float = setting(
         kinds.amount("seconds", 0.1, 300), 15.0, "Time between comments on a quiet event stream."
     )

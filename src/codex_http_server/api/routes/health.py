@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from codex_http_server.api.schemas import AuthStatus, Health, Ready
+from codex_http_server.api.schemas import Health, Ready
 from codex_http_server.api.services import Services, Use
 from codex_http_server.engine.neighbours import ADVICE
 
@@ -57,13 +56,3 @@ def _reasons(services: Services) -> list[str]:
 async def _notes(services: Services) -> list[str]:
     others = ", ".join(str(each) for each in await services.neighbours.look())
     return [f"Another process uses this Codex home: {others}. {ADVICE}"] if others else []
-
-
-@router.get("/auth/status", response_model=AuthStatus, tags=["account"])
-async def auth_status(services: Use) -> JSONResponse:
-    """Who the core is signed in as, asked of the core itself, and who else uses that login."""
-    others = [asdict(each) for each in await services.neighbours.look()]
-    status = await services.accounts.status() | {"also_using_home": others}
-    if others and not status.get("hint"):
-        status["hint"] = ADVICE
-    return JSONResponse(status)
