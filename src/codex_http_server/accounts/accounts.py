@@ -192,8 +192,9 @@ class Accounts:
     async def _tend(self) -> None:
         await self.logins.expire()
         await self._look()
-        if self._news.is_set() and self._engine.state.state == "ready":
-            self._news.clear()
+        news = self._news.is_set()
+        self._news.clear()  # also while there is no core: its start is news
+        if news and self._engine.state.state == "ready":
             await self.logins.forget_left()
             await self._read()
 
