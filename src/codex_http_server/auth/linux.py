@@ -4,7 +4,7 @@ Owns the conclusions. A socket's holder is found by the inode, in /proc/<pid>/fd
 processes are those below the keeper, which adopts their orphans. Every reading of /proc may be
 overtaken by forks and exits, so a process passes only on the way up from it to the first process
 of the machine, read after it was found; and where nobody is found, nobody passes while the core
-has, or just had, processes that could be the one.
+has, or just had, processes that could be the one, or while processes were born as we looked.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ log = get_logger(__name__)
 
 LONGEST: Final = 2.0  # seconds for one look, whatever there is to be read (0.05 measured)
 BUSY: Final = 10.0  # seconds for which the core counts as having had processes
+LOOKS: Final = 3  # for one that is not found
 RECENT: Final = 16  # processes looked at first, because they called before
 TRIES: Final = 20  # times that a process may be adopted while we go up from it
 TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -124,7 +125,7 @@ class LinuxPeers:
 
 
 HIDDEN: Final = unknown(
-    "The process that called can't be found, and the agent runs commands that it could be one of."
+    "The process that called can't be found, and the agent may have started it."
 )
 LATE: Final = unknown(f"The process that called was not found in {LONGEST:g} s.")
 
@@ -139,14 +140,21 @@ class Looks:
         self._busy_until = 0.0
 
     def find(self, inodes: Collection[int], roots: Collection[int]) -> dict[int, Verdict]:
-        """A verdict on the holder of each of these sockets. A second look at those that would be
-        refused because nobody was found: a socket may be on its way from one to another."""
+        """A verdict on the holder of each of these sockets. Those that would be refused because
+        nobody was found are looked for again: a socket may be on its way from one to another, and
+        a busy machine has processes that are born during a look."""
         end = time.monotonic() + LONGEST
-        found = self._look(set(inodes), roots, end)
-        again = {inode for inode, verdict in found.items() if verdict is HIDDEN}
-        return found | self._look(again, roots, end) if again else found
+        found: dict[int, Verdict] = {}
+        left = set(inodes)
+        for _ in range(LOOKS):
+            found |= self._look(set(left), roots, end)
+            left = {inode for inode in left if found[inode] is HIDDEN}
+            if not left:
+                break
+        return found
 
     def _look(self, left: set[int], roots: Collection[int], end: float) -> dict[int, Verdict]:
+        newest = self._processes.newest()
         known = self._processes.all()
         agents = below(roots, known)
         found, blind = self._held_by_agents(left, agents, end)
@@ -160,7 +168,8 @@ class Looks:
             if held:
                 found |= dict.fromkeys(held, self._holder(pid, known[pid], roots))
                 left -= held
-        return found | dict.fromkeys(left, self._nobody(end))
+        born_meanwhile = bool(left) and self._processes.newest() != newest
+        return found | dict.fromkeys(left, self._nobody(end, born_meanwhile))
 
     def _held_by_agents(
         self, wanted: set[int], agents: Collection[int], end: float
@@ -198,13 +207,14 @@ class Looks:
         while len(self._recent) > RECENT:
             self._recent.popitem(last=False)
 
-    def _nobody(self, end: float) -> Verdict:
+    def _nobody(self, end: float, born_meanwhile: bool) -> Verdict:
         """The verdict where no holder was found: a process that hides its files, as programs with
-        more rights than we have do. One of the agent's can make itself such."""
+        more rights than we have do. One of the agent's can make itself such; and one that goes on
+        in a new child all the time is in no list of processes, but does not go unnoticed."""
         now = time.monotonic()
         if now > end:
             return LATE
-        return HIDDEN if now < self._busy_until else FINE
+        return HIDDEN if born_meanwhile or now < self._busy_until else FINE
 
     def caller(self, pid: int, met: float, roots: Collection[int]) -> Verdict:
         """The verdict on the process that opened a Unix socket at `met` s after the start of the

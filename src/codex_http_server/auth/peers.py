@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -202,8 +203,13 @@ def _forget(peer: Peer) -> None:
     peer.verdict = None
 
 
+@lru_cache(256)
 def is_loopback(address: str) -> bool:
     """Whether an address never leaves this machine; IPv4 written as IPv6 too."""
+    return ip_address(plain(address)).is_loopback
+
+
+def plain(address: str) -> str:
+    """An address without the interface, and as IPv4 where it is IPv4 written as IPv6."""
     found = ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_loopback
+    return str(getattr(found, "ipv4_mapped", None) or found)

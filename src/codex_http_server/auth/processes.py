@@ -37,6 +37,11 @@ class Processes:
     def _names(self) -> list[str]:
         return [name for name in os.listdir(self._root) if name.isdigit()]  # noqa: PTH208
 
+    def newest(self) -> bytes:
+        """The number that was given to a process last: another one means that some were born."""
+        with open(f"{self._root}/loadavg", "rb") as file:  # noqa: PTH123
+            return file.read().rpartition(b" ")[2]
+
     def born(self, pid: int) -> Born | None:
         """One process; None if there is none."""
         content = self._read(pid, "stat", 1024)
