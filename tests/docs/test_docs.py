@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from codex_http_server.doctor.examination import IDS
+from codex_http_server.doctor.results import ok, report
 from codex_http_server.settings import SETTINGS, resolve
 from tests.support.contract import SIX
 
@@ -82,6 +84,18 @@ def test_every_setting_is_in_the_reference() -> None:
     page = text(ROOT / "docs" / "settings.md")
     missing = [row.name for row in SETTINGS if f"`{row.flag}`" not in page]
     assert not missing
+
+
+def test_every_check_of_the_doctor_is_in_its_page_in_order() -> None:
+    page = text(ROOT / "docs" / "guides" / "doctor.md").split("## What is checked")[1]
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == ["settings", *IDS]
+
+
+def test_the_doctors_example_has_the_fields_of_its_report() -> None:
+    (example,) = blocks(ROOT / "docs" / "guides" / "doctor.md", "json")
+    shown, made = json.loads(example), report("", "", [ok("settings", "valid")])
+    assert (shown.keys(), shown["counts"].keys()) == (made.keys(), made["counts"].keys())
+    assert shown["checks"] == made["checks"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)

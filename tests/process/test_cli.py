@@ -56,7 +56,7 @@ def busy(first: Server) -> Iterator[str]:
 # --- help -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["serve", "demo"])
+@pytest.mark.parametrize("command", ["serve", "demo", "doctor"])
 def test_help_shows_every_setting_with_its_variable(command: str, tmp_path: Path) -> None:
     wide = BARE | {"HOME": str(tmp_path), "COLUMNS": "400"}
     found = run_cli(command, "--help", environment=wide)
