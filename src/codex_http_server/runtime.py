@@ -27,8 +27,13 @@ from codex_http_server import __version__
 from codex_http_server.accounts.accounts import Accounts
 from codex_http_server.api import streams
 from codex_http_server.api.app import build
-from codex_http_server.api.services import Services
-from codex_http_server.auth.policy import gate
+from codex_http_server.api.recognise import Recogniser
+from codex_http_server.api.services import Services, everyone_is_local
+from codex_http_server.auth.attempts import Attempts
+from codex_http_server.auth.keyring import Keyring
+from codex_http_server.auth.pages import Sessions
+from codex_http_server.auth.policy import gate, is_loopback
+from codex_http_server.auth.tickets import Tickets
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
 from codex_http_server.conversations.watchdog import Limits
@@ -59,7 +64,6 @@ log = get_logger(__name__)
 
 STREAMS_END: Final = 2  # seconds for connections to end once the feed is closed
 ACCOUNT: Final = 20.0  # seconds for the first look at the account
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 OnReady = Callable[[dict[str, Any]], None]
 
@@ -67,7 +71,9 @@ OnReady = Callable[[dict[str, Any]], None]
 class Runtime:
     """All parts of one server, put together. `run` ends within 5 s of `stop`."""
 
-    def __init__(self, settings: Settings, where: Places, binary: Path, bond: Bond) -> None:
+    def __init__(
+        self, settings: Settings, where: Places, binary: Path, bond: Bond, keyring: Keyring
+    ) -> None:
         self._places = where
         self._binary = binary
         backlog = settings.log_backlog
@@ -88,6 +94,15 @@ class Runtime:
         self._manager.on_core_state = self._on_core_state
         self._log.open()
         self._feed = Feed(self._log, settings.tail_bytes)
+        tickets, sessions = Tickets(), Sessions()
+        recognise = Recogniser(
+            local=everyone_is_local,
+            keyring=keyring,
+            tickets=tickets,
+            sessions=sessions,
+            attempts=Attempts(),
+            require_token=settings.require_token,
+        )
         self._services = Services(
             version=__version__,
             manager=self._manager,
@@ -98,6 +113,12 @@ class Runtime:
             heartbeat=settings.heartbeat,
             max_streams=settings.max_streams,
             max_body=settings.max_body,
+            keyring=keyring,
+            tickets=tickets,
+            sessions=sessions,
+            page_codes=where.page_codes,
+            roots=settings.root,
+            recognise=recognise,
         )
         self._stop = asyncio.Event()
 
@@ -191,7 +212,8 @@ class _Server(uvicorn.Server):
                 app,
                 log_config=None,
                 access_log=False,
-                proxy_headers=False,  # the gate refuses them
+                proxy_headers=False,  # without a token they are refused, else they mean nothing
+                ws="none",  # no route is one, and uvicorn would log the query of those it refuses
                 lifespan="off",
                 server_header=False,
                 timeout_keep_alive=75,
@@ -217,19 +239,23 @@ class Plan:
     on_ready: OnReady
     state_root: Path | None = None
     exit_with_parent: bool = False
+    token: str | None = None  # of the environment
 
 
 async def serve(plan: Plan) -> None:
     """Run a server until SIGTERM or SIGINT. Raises `StartError` if it can't start."""
     settings = plan.settings
-    _refuse_beyond_loopback(settings.host)
     where = places(settings.codex_home, settings.data_dir, plan.state_root)
+    keyring = Keyring(settings.token_file or where.tokens, plan.token)
+    keyring.load()
+    _check_reach(settings.host, keyring)
+    _check_roots(settings.root)
     binary = find_core(settings.codex_bin)
     with ExitStack() as held:
         lock = held.enter_context(ServerLock(where))
         listening = held.enter_context(await _listen(settings.host, settings.port))
         bond = Bond(settings.adopt_within, os.getppid() if plan.exit_with_parent else None)
-        runtime = Runtime(settings, where, binary, bond)
+        runtime = Runtime(settings, where, binary, bond, keyring)
         url = _url(listening)
 
         def on_listening() -> None:
@@ -242,13 +268,27 @@ async def serve(plan: Plan) -> None:
             await runtime.run(listening, on_listening)
 
 
-def _refuse_beyond_loopback(host: str) -> None:
-    if host not in LOOPBACK:
+def _check_reach(host: str, keyring: Keyring) -> None:
+    """Beyond this machine only with a token."""
+    if is_loopback(host):
+        return
+    if not keyring.usable():
         raise SettingsError(
-            f"host {host} is reachable from other machines, and this version has no tokens.",
-            hint="Listen on 127.0.0.1; reach it from elsewhere through an SSH tunnel:"
-            " ssh -L 3032:127.0.0.1:3032 <this machine>",
+            f"host {host} is reachable from other machines, and there is no token.",
+            hint="Make one: codex-http-server token create --name <who>; or listen on 127.0.0.1"
+            " and reach it through an SSH tunnel: ssh -L 3032:127.0.0.1:3032 <this machine>",
         )
+    log.warning(
+        "the server listens beyond this machine, and its traffic is not encrypted: tokens and"
+        " work can be read on the way; put SSH or a TLS proxy in between",
+        host=host,
+    )
+
+
+def _check_roots(roots: tuple[Path, ...]) -> None:
+    for root in roots:
+        if not root.is_dir():
+            raise SettingsError(f"root {root} is not a directory.")
 
 
 @contextlib.contextmanager
@@ -301,8 +341,9 @@ def _who_listens(host: str, port: int) -> str:
     try:
         with urllib.request.urlopen(f"http://{name}:{port}/health", timeout=1) as answer:
             body = json.load(answer)
-        return f"codex-http-server {body['version']} (its core is {body['core']['state']})"
-    except (OSError, ValueError, KeyError, TypeError):
+        state = body.get("core", {}).get("state", "not shown")
+        return f"codex-http-server {body['version']} (its core is {state})"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "another program"
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from codex_http_server.settings import SETTINGS, resolve
+from codex_http_server.settings import CONFIG_ENV, SETTINGS, TOKEN_ENV, resolve
 from tests.support.contract import SIX
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +86,7 @@ def test_every_setting_is_in_the_reference() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_a_variable_that_a_page_names_exists(path: Path) -> None:
-    known = {row.env for row in SETTINGS} | {"CODEX_HTTP_CONFIG"}
+    known = {row.env for row in SETTINGS} | {CONFIG_ENV, TOKEN_ENV}
     named = set(re.findall(r"\bCODEX_HTTP_[A-Z_]*[A-Z]", text(path)))
     assert not named - known
 

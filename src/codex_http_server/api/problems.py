@@ -17,7 +17,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from codex_http_server import errors
-from codex_http_server.errors import ServerError, StartError, Unavailable
+from codex_http_server.errors import (
+    InvalidToken,
+    ServerError,
+    StartError,
+    TooManyAttempts,
+    Unauthorized,
+    Unavailable,
+)
 from codex_http_server.logs import get_logger
 
 log = get_logger(__name__)
@@ -27,15 +34,23 @@ MEDIA_TYPE: Final = "application/problem+json"
 STATUS: Final[dict[str, int]] = {
     "bad_request": 400,
     "bad_cursor": 400,
+    "token_in_url": 400,
+    "unauthorized": 401,
+    "token_required": 401,
+    "invalid_token": 401,
+    "invalid_ticket": 401,
+    "invalid_code": 401,
     "forbidden": 403,
     "origin_not_allowed": 403,
     "forwarded_not_allowed": 403,
     "scope_required": 403,
     "elevate_required": 403,
+    "outside_roots": 403,
     "not_found": 404,
     "conversation_not_found": 404,
     "item_not_found": 404,
     "message_not_found": 404,
+    "token_not_found": 404,
     "method_not_allowed": 405,
     "body_timeout": 408,
     "conflict": 409,
@@ -46,6 +61,8 @@ STATUS: Final[dict[str, int]] = {
     "queue_full": 409,
     "idempotency_key_reused": 409,
     "request_in_progress": 409,
+    "answer_not_kept": 409,
+    "token_name_taken": 409,
     "body_too_large": 413,
     "message_too_large": 413,
     "not_json": 415,
@@ -53,12 +70,14 @@ STATUS: Final[dict[str, int]] = {
     "invalid_request": 422,
     "invalid_working_directory": 422,
     "core_refused": 422,
+    "too_many_attempts": 429,
     "internal": 500,
     "log_damaged": 500,
     "unavailable": 503,
     "core_unavailable": 503,
     "core_timeout": 503,
     "stopping": 503,
+    "tokens_unusable": 503,
     "storage_full": 507,
 }
 
@@ -77,8 +96,11 @@ def problem(error: ServerError, request_id: str) -> Response:
     if error.hint:
         body["hint"] = error.hint
     headers = {"Cache-Control": "no-store"}
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthorized):  # RFC 6750, section 3
+        wrong = isinstance(error, InvalidToken)
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if wrong else "Bearer"
     return JSONResponse(body | error.extra, status, headers, media_type=MEDIA_TYPE)
 
 

@@ -28,18 +28,28 @@ UNITS = {"": 1, "b": 1} | {
     for power, letter in enumerate("kmg", start=1)
     for base, spelling in ((1024, letter + "ib"), (1000, letter + "b"))
 }
+YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[T]):
-    """How one kind of value is read and named; `many` kinds take several, comma-separated."""
+    """How one kind of value is read and named; `many` kinds take several, comma-separated, and
+    a `flag` needs no value on the command line."""
 
     parse: Callable[[str], T]
     allowed: str
     metavar: str
     show: Callable[[T], str] = str
     many: bool = False
+    flag: bool = False
+
+
+def parse_flag(text: str) -> bool:
+    """Yes or no, in the spellings that are used for them."""
+    if text.lower() not in (*YES, *NO):
+        raise ValueError
+    return text.lower() in YES
 
 
 def choice(*words: str) -> Kind[str]:
@@ -124,6 +134,12 @@ def parse_path(text: str) -> Path:
         raise ValueError(str(error)) from None
 
 
+def parse_paths(text: str) -> tuple[Path, ...]:
+    """Paths between commas."""
+    parts = (part.strip() for part in text.split(","))
+    return tuple(dict.fromkeys(parse_path(part) for part in parts if part))
+
+
 def parse_host(text: str) -> str:
     """An address to listen on, without brackets: an IP address or a host name."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
@@ -180,6 +196,20 @@ def show_path(path: Any) -> str:
 
 
 PATH: Kind[Any] = Kind(parse=parse_path, allowed="a path", metavar="PATH", show=show_path)
+PATHS: Kind[tuple[Path, ...]] = Kind(
+    parse=parse_paths,
+    allowed="paths",
+    metavar="PATH",
+    show=lambda paths: ", ".join(map(str, paths)),
+    many=True,
+)
+FLAG = Kind(
+    parse=parse_flag,
+    allowed="true or false",
+    metavar="",
+    show=lambda on: "on" if on else "off",
+    flag=True,
+)
 HOST = Kind(parse=parse_host, allowed="an IP address or a host name", metavar="ADDRESS")
 HOST_NAMES = several(parse_host_name, allowed="host names without scheme and port", metavar="HOST")
 ORIGINS = several(

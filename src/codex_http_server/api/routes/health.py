@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
+from codex_http_server.api.doorkeeper import Calling
 from codex_http_server.api.schemas import AuthStatus, Health, Ready
 from codex_http_server.api.services import Services, Use
+from codex_http_server.auth.callers import Scope
 
 router = APIRouter(tags=["server"])
 
@@ -25,17 +27,19 @@ def core_view(services: Services) -> dict[str, Any]:
 
 
 @router.get("/health", response_model=Health)
-async def health(services: Use) -> JSONResponse:
-    """Always 200 and quick, whatever the core does."""
-    body = {"status": "ok", "version": services.version, "core": core_view(services)}
-    return JSONResponse(body)
+async def health(services: Use, caller: Calling) -> JSONResponse:
+    """Always 200 and quick, whatever the core does; to who may not read, without the core."""
+    body: dict[str, Any] = {"status": "ok", "version": services.version}
+    return JSONResponse(body | ({"core": core_view(services)} if caller.may(Scope.READ) else {}))
 
 
 @router.get("/ready", response_model=Ready, responses={503: {"model": Ready}})
 async def ready(services: Use) -> JSONResponse:
-    """200 only when a message would be accepted, else 503 with the reasons."""
-    reasons = list(_reasons(services))
-    return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+    """200 only when a message would be accepted, else 503 with the reasons. `notes` say what is
+    worth knowing all the same."""
+    reasons, notes = list(_reasons(services)), _notes(services)
+    body = {"ready": not reasons, "reasons": reasons, "notes": notes}
+    return JSONResponse(body, 503 if reasons else 200)
 
 
 def _reasons(services: Services) -> list[str]:
@@ -48,6 +52,12 @@ def _reasons(services: Services) -> list[str]:
     if not services.manager.accepting:
         found.append("the server is stopping")
     return found
+
+
+def _notes(services: Services) -> list[str]:
+    services.keyring.all()  # a file that has changed is looked at now
+    trouble = services.keyring.file.trouble
+    return [trouble] if trouble else []
 
 
 @router.get("/auth/status", response_model=AuthStatus, tags=["account"])

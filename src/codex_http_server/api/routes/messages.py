@@ -20,6 +20,7 @@ from codex_http_server.api.eventstream import MEDIA_TYPE, EventStream, Write
 from codex_http_server.api.idempotency import key_of
 from codex_http_server.api.schemas import Finished, QueuedView, QueueView, Submitted
 from codex_http_server.api.services import Services, Use
+from codex_http_server.auth.callers import Caller
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.manager import Open
 from codex_http_server.conversations.messages import DONE
@@ -71,7 +72,7 @@ async def send(
     entry = await services.manager.get(conversation_id)
     record = await entry.messages.submit(wanted)
     if streaming:
-        return EventStream(lambda write: _turn(services, entry, record, write))
+        return EventStream(lambda write: _turn(services, entry, record, caller, write))
     if wait and (done := await _within(entry, record, wait)) is not None:
         with suppress(StorageFull):  # the turn has ended, but its end can't be kept right now
             return await _finished(services, entry, done)
@@ -118,12 +119,15 @@ async def _finished(services: Services, entry: Open, record: SubmitRecord) -> Re
     return JSONResponse(body, 200)
 
 
-async def _turn(services: Services, entry: Open, record: SubmitRecord, write: Write) -> None:
+async def _turn(
+    services: Services, entry: Open, record: SubmitRecord, caller: Caller, write: Write
+) -> None:
     """The turn of one message as a stream that ends with it; comments while it waits."""
     await write(sse.OPENING)
     while (bound := await _bound(entry, record, services.heartbeat)) is None:
-        if services.feed.closed:
-            await write(sse.bare_frame(streams.core_frame(services, "the server is stopping")))
+        if services.feed.closed or not caller.holds():
+            reason = "the server is stopping" if services.feed.closed else streams.ENDED
+            await write(sse.bare_frame(streams.core_frame(services, reason)))
             return
         await write(sse.COMMENT)
     if bound.turn_id is None:  # removed from the queue, or refused by the core
@@ -139,6 +143,7 @@ async def _turn(services: Services, entry: Open, record: SubmitRecord, write: Wr
         heartbeat=services.heartbeat,
         passes=ours,
         last=lambda event: event.type == TURN_COMPLETED,
+        holds=streams.Plan.holding(caller),
     )
     await streams.follow(services, plan, write)
 
