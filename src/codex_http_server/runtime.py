@@ -348,5 +348,7 @@ def _who_listens(host: str, port: int) -> str:
 
 
 def _url(listening: socket.socket) -> str:
+    """The address for callers on this machine, where "every address" is none."""
     host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -155,7 +155,7 @@ def test_a_code_works_once(tmp_path: Path) -> None:
 def test_a_code_is_good_for_a_minute_and_goes_then(tmp_path: Path, age: float) -> None:
     code, other = leave_code(tmp_path), leave_code(tmp_path)
     for path in tmp_path.iterdir():
-        os.utime(path, (time.time() - age,) * 2)
+        os.utime(path, (time.time() - age, time.time() - age))
     with pytest.raises(InvalidCode):
         take_code(tmp_path, other)
     assert not list(tmp_path.iterdir()), code

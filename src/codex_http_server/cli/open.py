@@ -10,11 +10,13 @@ import os
 import sys
 import webbrowser
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import psutil
 import typer
 
 from codex_http_server.auth.pages import leave_code
+from codex_http_server.auth.policy import is_loopback
 from codex_http_server.cli.options import takes
 from codex_http_server.cli.serve import refuse
 from codex_http_server.engine.lock import read_json
@@ -44,10 +46,10 @@ def open_page(
 def _address(where: Places) -> str:
     """The page's address with a new code."""
     url = _running(where)
-    if not url.startswith("http"):
+    if not is_loopback(urlsplit(url).hostname or ""):
         raise StartError(
-            f"The server listens on {url}, which no browser can open.",
-            hint="Start it with --host and --port.",
+            f"The server listens on {url}, where no page gets more rights than any caller.",
+            hint="Start it on a loopback address (--host 127.0.0.1) or on all (--host 0.0.0.0).",
         )
     try:
         return f"{url}/#code={leave_code(where.page_codes)}"
@@ -62,7 +64,7 @@ def _running(where: Places) -> str:
             f"No codex-http-server runs for {where.home}.",
             hint="Start one: codex-http-server; or name its home with --codex-home.",
         )
-    return _for_browser(str(record["url"]))
+    return str(record["url"])
 
 
 def _alive(record: dict[str, Any]) -> bool:
@@ -71,11 +73,6 @@ def _alive(record: dict[str, Any]) -> bool:
     except (psutil.Error, KeyError, ValueError):
         return False
     return abs(started - float(record["started_at"])) < 1
-
-
-def _for_browser(url: str) -> str:
-    """A server that listens on every address is on loopback too."""
-    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def has_screen() -> bool:
