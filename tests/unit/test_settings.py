@@ -172,10 +172,10 @@ def test_a_bad_value_in_the_file_is_refused_with_the_file(config: Path, line: st
 
 
 def test_an_unknown_key_is_refused_and_the_near_one_named(config: Path) -> None:
-    config.write_text("prot = 1\n")
+    config.write_text("poort = 1\n")
     with pytest.raises(SettingsError) as error:
         resolve({"config": str(config)}, {})
-    assert f"prot in {config}" in error.value.detail
+    assert f"poort in {config}" in error.value.detail
     assert error.value.hint == "Did you mean port?"
 
 

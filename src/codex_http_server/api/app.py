@@ -18,7 +18,16 @@ from codex_http_server.api.idempotency import Idempotency
 from codex_http_server.api.limits import InFlight
 from codex_http_server.api.middleware import BodyCheck, GateKeeper, RequestLog
 from codex_http_server.api.openapi import describe
-from codex_http_server.api.routes import account, conversations, events, health, messages, page
+from codex_http_server.api.routes import (
+    account,
+    conversations,
+    events,
+    health,
+    messages,
+    page,
+    session,
+    tokens,
+)
 from codex_http_server.api.services import Services
 from codex_http_server.errors import ServerError
 
@@ -28,6 +37,8 @@ ROUTERS = (
     conversations.router,
     messages.router,
     events.router,
+    session.router,
+    tokens.router,
     page.router,
 )
 

@@ -25,11 +25,12 @@ class CoreView(Answer):
 
 
 class Health(Answer):
-    """Always 200 and quick: the server answers, whatever the core does."""
+    """Always 200 and quick: the server answers, whatever the core does. `core` is not shown to
+    a caller that may not read."""
 
     status: Literal["ok"]
     version: str
-    core: CoreView
+    core: CoreView | None = None
 
 
 class Ready(Answer):
@@ -244,6 +245,44 @@ class InterruptedAll(Answer):
     """The conversations whose running turn was asked to end."""
 
     conversations: list[str]
+
+
+class TokenView(Answer):
+    """A token, without the token. `source` says where it stands."""
+
+    name: str
+    scopes: list[str]
+    created_at: str
+    expires_at: str | None
+    expired: bool
+    source: Literal["file", "environment"]
+
+
+class TokenList(Answer):
+    """All tokens of this server, those that have expired too."""
+
+    data: list[TokenView]
+
+
+class NewToken(TokenView):
+    """A token that was just made. It is shown this once."""
+
+    token: str
+
+
+class NewTicket(Answer):
+    """A ticket: `url` is the stream, with it. It must be opened before `expires_at`."""
+
+    ticket: str
+    expires_at: str
+    url: str
+
+
+class SessionView(Answer):
+    """How this caller is known, and what it may do."""
+
+    via: Literal["local", "token", "page", "ticket", "none"]
+    scopes: list[str]
 
 
 class EventView(Answer):

@@ -24,6 +24,14 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", "/"): None,
     ("GET", "/page/{name}"): None,
     ("POST", "/interrupt"): Scope.DRIVE,
+    # who calls: /session is how the page comes in, and tells every caller what it may do
+    ("POST", "/session"): None,
+    ("GET", "/session"): None,
+    ("DELETE", "/session"): None,
+    ("POST", "/tickets"): Scope.READ,
+    ("GET", "/tokens"): Scope.ADMIN,
+    ("POST", "/tokens"): Scope.ADMIN,
+    ("DELETE", "/tokens/{name}"): Scope.ADMIN,
     # the account
     ("GET", "/auth/status"): Scope.READ,
     ("POST", "/auth/login"): Scope.LOGIN,

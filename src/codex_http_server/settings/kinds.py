@@ -28,18 +28,28 @@ UNITS = {"": 1, "b": 1} | {
     for power, letter in enumerate("kmg", start=1)
     for base, spelling in ((1024, letter + "ib"), (1000, letter + "b"))
 }
+YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[T]):
-    """How one kind of value is read and named; `many` kinds take several, comma-separated."""
+    """How one kind of value is read and named; `many` kinds take several, comma-separated, and
+    a `flag` needs no value on the command line."""
 
     parse: Callable[[str], T]
     allowed: str
     metavar: str
     show: Callable[[T], str] = str
     many: bool = False
+    flag: bool = False
+
+
+def parse_flag(text: str) -> bool:
+    """Yes or no, in the spellings that are used for them."""
+    if text.lower() not in (*YES, *NO):
+        raise ValueError
+    return text.lower() in YES
 
 
 def choice(*words: str) -> Kind[str]:
@@ -137,6 +147,12 @@ def parse_listen(text: str) -> Path:
     return parse_path(path.removeprefix("//"))
 
 
+def parse_paths(text: str) -> tuple[Path, ...]:
+    """Paths between commas."""
+    parts = (part.strip() for part in text.split(","))
+    return tuple(dict.fromkeys(parse_path(part) for part in parts if part))
+
+
 def parse_host(text: str) -> str:
     """An address to listen on, without brackets: an IP address or a host name."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
@@ -198,6 +214,20 @@ LISTEN: Kind[Any] = Kind(
     allowed="unix: and the path of a socket",
     metavar="unix:PATH",
     show=show_path,
+)
+PATHS: Kind[tuple[Path, ...]] = Kind(
+    parse=parse_paths,
+    allowed="paths",
+    metavar="PATH",
+    show=lambda paths: ", ".join(map(str, paths)),
+    many=True,
+)
+FLAG = Kind(
+    parse=parse_flag,
+    allowed="true or false",
+    metavar="",
+    show=lambda on: "on" if on else "off",
+    flag=True,
 )
 HOST = Kind(parse=parse_host, allowed="an IP address or a host name", metavar="ADDRESS")
 HOST_NAMES = several(parse_host_name, allowed="host names without scheme and port", metavar="HOST")

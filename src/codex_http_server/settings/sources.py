@@ -128,7 +128,17 @@ def _parsed(row: Setting, source: Source) -> Any:
         where = source.spell(row)
         detail = f"{where}: {_quoted(given)} is not allowed{reason}. It takes {row.kind.allowed}."
         raise SettingsError(detail, setting=row.name, source=where) from None
-    return source.folder / value if isinstance(value, Path) else value
+    return _rooted(value, source.folder)
+
+
+def _rooted(value: Any, folder: Path) -> Any:
+    """A path, or each of several, from the folder where relative ones start."""
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, tuple):
+        several = cast("tuple[object, ...]", value)
+        return tuple(folder / each if isinstance(each, Path) else each for each in several)
+    return value
 
 
 def _text(row: Setting, given: object) -> str:
@@ -138,6 +148,8 @@ def _text(row: Setting, given: object) -> str:
         if not all(isinstance(item, str) for item in items):
             raise ValueError("every entry must be a string")
         return ",".join(str(item) for item in items)
+    if row.kind.flag and isinstance(given, bool):
+        return str(given)
     # A bool is an int to Python, but `port = true` is no port.
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise ValueError

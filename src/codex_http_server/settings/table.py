@@ -18,6 +18,7 @@ from codex_http_server.settings.kinds import Kind
 T = TypeVar("T")
 ENV_PREFIX = "CODEX_HTTP_"
 CONFIG_ENV = ENV_PREFIX + "CONFIG"
+TOKEN_ENV = ENV_PREFIX + "TOKEN"  # no setting: a token has no place on a command line or in a file
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
@@ -104,6 +105,21 @@ class Settings:
         (),
         "Name that a Host header may have, besides this machine's loopback names.",
         shown="none",
+    )
+    token_file: Path | None = setting(
+        kinds.PATH,
+        None,
+        "File of the tokens, as hashes (mode 0600).",
+        shown="tokens.json in the home's state folder",
+    )
+    require_token: bool = setting(
+        kinds.FLAG, False, "Ask for a token from callers on this machine too."
+    )
+    root: tuple[Path, ...] = setting(
+        kinds.PATHS,
+        (),
+        "Directory below which conversations may work; others need the scope elevate.",
+        shown="any for callers on this machine, the user's home for others",
     )
     pass_env: tuple[str, ...] = setting(
         kinds.VARIABLES,
