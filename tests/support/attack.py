@@ -48,18 +48,17 @@ def connect(url: str) -> http.client.HTTPConnection:
 
 
 def call(url: str, method: str, path: str, body: Any) -> list[Any]:
-    """Status and code of one answer, each on a connection of its own."""
+    """Status, headers and text of one answer, each on a connection of its own; status 0 and the
+    reason if there is none."""
     connection = connect(url)
     try:
         connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        text = answer.read()
-        code = json.loads(text).get("code") if answer.status >= 400 else None
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return [method, path, 0, repr(error)]
+        return [answer.status, answer.getheaders(), answer.read().decode()]
+    except (OSError, http.client.HTTPException) as error:
+        return [0, [], repr(error)]
     finally:
         connection.close()
-    return [method, path, answer.status, code]
 
 
 def leave() -> None:
