@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,5 +214,5 @@ def test_a_root_may_be_a_link(site: Site) -> None:
         for path in (link, site.project):
             assert create(server.client, path, {}).status_code == 201
         refused(create(server.client, site.root, {}), 403, "outside_roots")
-        os.unlink(link)
+        link.unlink()
         refused(create(server.client, site.project, {}), 403, "outside_roots")
