@@ -109,16 +109,11 @@ def test_a_ticket_is_good_for_nothing_else(server: Server, here: str) -> None:
         reader.wait_type("turn/completed")
 
 
-@pytest.mark.parametrize("wrong", ["", "x", "chs_" + "A" * 43])
+@pytest.mark.parametrize("wrong", ["", "wrong", "chs_" + "A" * 43])
 def test_an_unknown_ticket_is_401_and_is_not_said_again(server: Server, wrong: str) -> None:
     answer = server.client.get("/events", params={"ticket": wrong}, headers=EVENT_STREAM)
-    found = refused(answer, 401, "invalid_ticket")
-    assert "/tickets" in found["hint"]
-    assert (
-        not wrong
-        or wrong not in answer.text.replace("invalid_ticket", "")[len(wrong) :]
-        or (wrong == "x")
-    )
+    assert "/tickets" in refused(answer, 401, "invalid_ticket")["hint"]
+    assert not wrong or wrong not in answer.text
 
 
 def test_a_header_counts_before_a_ticket(server: Server, here: str) -> None:
@@ -135,9 +130,12 @@ def test_a_header_counts_before_a_ticket(server: Server, here: str) -> None:
     "path",
     ["", "/", "events", "/event", "/conversations", "//evil/events", "http://evil/events"]
     + ["/events#x", "/events?limit=5", "/events?ticket=x", "/events?token=x"]
-    + ["/conversations//events"]
-    + ["/conversations/{id}/events?conversation={id}", "/conversations/{id}/items"],
-)  # fmt: skip
+    + [
+        "/conversations//events",
+        "/conversations/{id}/events?conversation={id}",
+        "/conversations/{id}/items",
+    ],
+)
 def test_a_path_that_is_no_stream_is_422(server: Server, here: str, path: str) -> None:
     answer = server.client.post("/tickets", json={"path": path.format(id=here)})
     refused(answer, 422, "invalid_request", "path")
@@ -204,6 +202,11 @@ def jar(server: Server) -> httpx.Client:
     return httpx.Client(base_url=server.url, timeout=20)
 
 
+def cookie_of(client: httpx.Client) -> dict[str, str]:
+    """The header that a browser would send."""
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items())}
+
+
 def begin(server: Server, client: httpx.Client, **headers: str) -> httpx.Response:
     body = {"code": code(server.site)}
     return client.post("/session", json=body, headers={"Origin": server.url} | headers)
@@ -234,9 +237,9 @@ def test_a_code_becomes_a_cookie_that_adds_elevate(server: Server) -> None:
 def test_an_ended_session_is_ended_for_whoever_kept_the_cookie(server: Server) -> None:
     with jar(server) as client:
         begin(server, client)
-        kept = dict(client.cookies)
+        kept = cookie_of(client)
         client.delete("/session")
-    assert server.client.get("/session", cookies=kept).json()["via"] == "local"
+    assert server.get("/session", headers=kept)["via"] == "local"
 
 
 def test_a_code_works_once_and_a_wrong_one_never(server: Server) -> None:
@@ -288,8 +291,7 @@ def test_a_wrong_header_beside_the_cookie_is_401(server: Server) -> None:
 def test_the_page_s_stream_ends_with_its_session(server: Server) -> None:
     with jar(server) as client:
         begin(server, client)
-        cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-        with opens(server, "/events", headers={"Cookie": cookie}) as reader:
+        with opens(server, "/events", headers=cookie_of(client)) as reader:
             reader.wait_comments(1)
             client.delete("/session")
             reader.wait_end(6)
