@@ -1,16 +1,18 @@
 """Who the core is signed in as, for /auth/status and snapshots.
 
-Owns the last known account and the merged rate limits. The core's `account/rateLimits/updated`
-is mostly nulls (measured), so it is merged here, and repeated only when something changed.
+Owns the last known account; `usage.py` has its rate limits. The core's
+`account/rateLimits/updated` is mostly nulls (measured), so it is passed on merged, and only when
+something changed.
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from codex_http_server import events
+from codex_http_server.accounts.usage import AccountUsage
 from codex_http_server.engine.base import Account, Engine
 from codex_http_server.errors import CoreRefused
 from codex_http_server.events import Draft, raw
@@ -21,8 +23,8 @@ class Accounts:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._limits: dict[str, Any] = {}
         self.last: dict[str, Any] | None = None
+        self.usage = AccountUsage(engine)
 
     async def status(self) -> dict[str, Any]:
         """The account as the core sees it now. Raises `CoreUnavailable`, `CoreTimeout`."""
@@ -37,30 +39,18 @@ class Accounts:
 
     def on_server_event(self, draft: Draft) -> Draft | None:
         """What an event that belongs to no conversation becomes; None if it says nothing new."""
+        if draft.type == events.ACCOUNT_UPDATED:
+            self.usage.forget()  # it may be another account's
         return self._merge(draft) if draft.type == events.RATE_LIMITS else draft
 
     def _merge(self, draft: Draft) -> Draft | None:
         fresh: dict[str, Any] = msgspec.json.decode(draft.data).get("rateLimits") or {}
-        known = self._limits.get(str(fresh.get("limitId")), {})
-        merged = _merged(known, fresh)
-        if merged == known or set(merged) <= {"limitId"}:
+        merged = self.usage.heard(fresh, draft.at_ms)
+        if merged is None:
             return None
-        self._limits[str(fresh.get("limitId"))] = merged
         draft.data = raw({"rateLimits": merged})
         draft.synthetic = "merged"
         return draft
-
-
-def _merged(known: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
-    """`fresh` over `known`, window by window; a null says nothing."""
-    merged = dict(known)
-    for name, value in fresh.items():
-        old = merged.get(name)
-        if isinstance(value, dict) and isinstance(old, dict):
-            merged[name] = _merged(cast(dict[str, Any], old), cast(dict[str, Any], value))
-        elif value is not None:
-            merged[name] = value
-    return merged
 
 
 def _view(account: Account) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from codex_http_server import errors
-from codex_http_server.errors import ServerError, StartError, Unavailable
+from codex_http_server.errors import QuotaExceeded, ServerError, StartError, Unavailable
 from codex_http_server.logs import get_logger
 
 log = get_logger(__name__)
@@ -53,6 +53,7 @@ STATUS: Final[dict[str, int]] = {
     "invalid_request": 422,
     "invalid_working_directory": 422,
     "core_refused": 422,
+    "quota_exceeded": 429,
     "internal": 500,
     "log_damaged": 500,
     "unavailable": 503,
@@ -77,7 +78,7 @@ def problem(error: ServerError, request_id: str) -> Response:
     if error.hint:
         body["hint"] = error.hint
     headers = {"Cache-Control": "no-store"}
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | QuotaExceeded) and error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     return JSONResponse(body | error.extra, status, headers, media_type=MEDIA_TYPE)
 

@@ -206,3 +206,12 @@ class Engine(Protocol):
     async def read_account(self) -> Account:
         """Who the core is signed in as."""
         ...
+
+    async def read_rate_limits(self) -> dict[str, Any]:
+        """The rate limits of the account, in the core's own words. It asks the backend, and
+        refuses where nobody is signed in with ChatGPT."""
+        ...
+
+    async def read_token_usage(self) -> dict[str, Any]:
+        """The account's tokens by day, in the core's own words; as `read_rate_limits`."""
+        ...
