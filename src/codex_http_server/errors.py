@@ -326,6 +326,21 @@ class TokenNameTaken(Conflict):
     title = "This name is taken"
 
 
+# --- too much was used ------------------------------------------------------------------
+
+
+class QuotaExceeded(ServerError):
+    """A quota that the server's owner has set is used up: `quota`, `limit`, `used` and, where it
+    begins anew, `resets_at` and `Retry-After`. The message was not accepted."""
+
+    code = "quota_exceeded"
+    title = "The quota is used up"
+
+    def __init__(self, detail: str, *, retry_after: int | None = None, **extra: Any) -> None:
+        super().__init__(detail, **extra)
+        self.retry_after = retry_after or 0
+
+
 # --- the caller may not -----------------------------------------------------------------
 
 

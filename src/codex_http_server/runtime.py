@@ -39,7 +39,9 @@ from codex_http_server.auth.peers import LocalPeers, Mark
 from codex_http_server.auth.policy import gate, is_loopback
 from codex_http_server.auth.tickets import Tickets
 from codex_http_server.conversations.feed import Feed
+from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.manager import Manager
+from codex_http_server.conversations.quota import quotas
 from codex_http_server.conversations.watchdog import Limits
 from codex_http_server.db import MEND
 from codex_http_server.engine import protocol
@@ -94,7 +96,7 @@ class Runtime:
             silence_ms=int(settings.turn_silence * 1000),
             core_memory=settings.core_memory,
         )
-        self._manager = Manager(self._log, limits)
+        self._manager = Manager(self._log, limits, Ledger(quotas(settings.quota)))
         options = CoreOptions(
             binary, where, settings.pass_env, settings.core_wait, settings.core_check, bond
         )

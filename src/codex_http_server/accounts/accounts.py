@@ -1,12 +1,12 @@
 """Who the core is signed in as, for /auth/status and snapshots.
 
-Owns the last known account, what is known to be wrong with it, and the merged rate limits. Two
-things of the core (0.163, measured) shape this file:
+Owns the last known account and what is known to be wrong with it; `usage.py` has its rate limits.
+Two things of the core (0.163, measured) shape this file:
 
 - It keeps the login that it read, none included: what another program does on the home it sees
   at the earliest when a turn is refused. So `auth.json` is watched, and a core that holds another
   login than the file is started anew (`renew`) as soon as no turn runs.
-- Its `account/rateLimits/updated` is mostly nulls, so it is merged here, and repeated only when
+- Its `account/rateLimits/updated` is mostly nulls, so it is passed on merged, and only when
   something changed.
 
 Before: api. After: engine.
@@ -19,7 +19,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -28,6 +28,7 @@ from codex_http_server.accounts import authfile, reasons
 from codex_http_server.accounts.authfile import AuthFile, Watch
 from codex_http_server.accounts.logins import Login, Logins, Method
 from codex_http_server.accounts.reasons import Known, Refusal
+from codex_http_server.accounts.usage import AccountUsage
 from codex_http_server.clock import now_ms
 from codex_http_server.engine.base import Account, CoreState, Engine, LoginRules
 from codex_http_server.errors import CoreRefused, ServerError
@@ -60,7 +61,7 @@ class Accounts:
         self.logins = logins
         self._append = append
         self._renew = renew
-        self._limits: dict[str, Any] = {}
+        self.usage = AccountUsage(engine)
         self.last: dict[str, Any] | None = None
         self.on_view: Callable[[dict[str, Any]], None] = lambda _: None  # told of each look
         self._watch = Watch(home / authfile.NAME)
@@ -154,6 +155,7 @@ class Accounts:
                 self._refusal = None
                 self._news.set()
         if draft.type == events.ACCOUNT_UPDATED:
+            self.usage.forget()  # it may be another account's
             return draft if self._is_news(msgspec.json.decode(draft.data)) else None
         return draft
 
@@ -300,23 +302,9 @@ class Accounts:
 
     def _merge(self, draft: Draft) -> Draft | None:
         fresh: dict[str, Any] = msgspec.json.decode(draft.data).get("rateLimits") or {}
-        known = self._limits.get(str(fresh.get("limitId")), {})
-        merged = _merged(known, fresh)
-        if merged == known or set(merged) <= {"limitId"}:
+        merged = self.usage.heard(fresh, draft.at_ms)
+        if merged is None:
             return None
-        self._limits[str(fresh.get("limitId"))] = merged
         draft.data = raw({"rateLimits": merged})
         draft.synthetic = "merged"
         return draft
-
-
-def _merged(known: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
-    """`fresh` over `known`, window by window; a null says nothing."""
-    merged = dict(known)
-    for name, value in fresh.items():
-        old = merged.get(name)
-        if isinstance(value, dict) and isinstance(old, dict):
-            merged[name] = _merged(cast(dict[str, Any], old), cast(dict[str, Any], value))
-        elif value is not None:
-            merged[name] = value
-    return merged

@@ -27,6 +27,7 @@ from codex_http_server.api.routes import (
     page,
     session,
     tokens,
+    usage,
 )
 from codex_http_server.api.services import Services
 from codex_http_server.errors import ServerError
@@ -34,6 +35,7 @@ from codex_http_server.errors import ServerError
 ROUTERS = (
     health.router,
     account.router,
+    usage.router,
     conversations.router,
     messages.router,
     events.router,

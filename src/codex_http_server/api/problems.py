@@ -81,6 +81,7 @@ STATUS: Final[dict[str, int]] = {
     "too_many_requests": 429,
     "headers_too_large": 431,
     "too_many_attempts": 429,
+    "quota_exceeded": 429,
     "internal": 500,
     "log_damaged": 500,
     "unavailable": 503,

@@ -7,6 +7,7 @@ not where a text came from. Every `parse` raises ValueError; its message may be 
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import math
 import re
@@ -22,6 +23,9 @@ NUMBER = re.compile(r"\d+(\.\d+)?")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?")
+QUOTA = re.compile(
+    r"(conversation|token|day)\.(turns|minutes|tokens)\s*=\s*(\d{1,15}(?:\.\d{1,6})?)"
+)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 UNITS = {"": 1, "b": 1} | {
     spelling: base**power
@@ -194,6 +198,27 @@ def parse_variable(text: str) -> str:
     return text
 
 
+def parse_quota(text: str) -> str:
+    """One quota: `day.tokens=5000000`."""
+    match = QUOTA.fullmatch(text.lower().replace("_", ""))
+    if match is None:
+        raise ValueError(f"{text!r} is no quota")
+    limit = float(match[3])
+    if limit <= 0 or (match[2] != "minutes" and limit != int(limit)):
+        raise ValueError(f"{text!r}: turns and tokens are whole, and all are more than 0")
+    return f"{match[1]}.{match[2]}={match[3]}"
+
+
+def parse_quotas(text: str) -> Texts:
+    """Quotas between commas, each named once."""
+    found = _QUOTAS.parse(text)
+    names = [each.split("=")[0] for each in found]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"{min(twice)} is given twice")
+    return found
+
+
 def is_ip(text: str) -> bool:
     """Whether `text` is an IPv4 or IPv6 address."""
     try:
@@ -235,3 +260,9 @@ ORIGINS = several(
     parse_origin, allowed="exact origins, scheme://host or scheme://host:port", metavar="ORIGIN"
 )
 VARIABLES = several(parse_variable, allowed="names of environment variables", metavar="NAME")
+_QUOTAS = several(
+    parse_quota,
+    allowed="SCOPE.KIND=LIMIT, SCOPE conversation, token or day, KIND turns, minutes or tokens",
+    metavar="QUOTA",
+)
+QUOTAS = dataclasses.replace(_QUOTAS, parse=parse_quotas)

@@ -207,6 +207,13 @@ class Settings:
         24.0,
         "How long a background command may outlive its turn.",
     )
+    quota: tuple[str, ...] = setting(
+        kinds.QUOTAS,
+        (),
+        "Limit on turns, minutes or tokens: of a conversation over its life, of each token"
+        " (caller) a day, of all together a day (UTC); such as `day.tokens=5000000`.",
+        shown="none",
+    )
 
 
 SETTINGS = tuple(Setting(name=each.name, **each.metadata) for each in fields(Settings))
