@@ -246,7 +246,8 @@ class Plan:
 async def serve(plan: Plan) -> None:
     """Run a server until SIGTERM or SIGINT. Raises `StartError` if it can't start."""
     settings = plan.settings
-    _refuse_beyond_loopback(settings.host)
+    if settings.listen is None:
+        _refuse_beyond_loopback(settings.host)
     where = places(settings.codex_home, settings.data_dir, plan.state_root)
     binary = find_core(settings.codex_bin)
     with ExitStack() as held:
