@@ -280,7 +280,8 @@ async def serve(plan: Plan) -> None:
     where = places(settings.codex_home, settings.data_dir, plan.state_root)
     keyring = Keyring(settings.token_file or where.tokens, plan.token)
     keyring.load()
-    _check_reach(settings.host, keyring)
+    if settings.listen is None:
+        _check_reach(settings.host, keyring)
     _check_roots(settings.root)
     binary = find_core(settings.codex_bin)
     with ExitStack() as held:

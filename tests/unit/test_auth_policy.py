@@ -14,6 +14,7 @@ from codex_http_server.errors import (
     ServerError,
 )
 
+UNIX = gate([], ["app://foux"], unix=True)
 OURS = gate(["My.Machine"], ["app://foux", "https://App.example"])
 
 
@@ -172,3 +173,12 @@ def test_a_refusal_says_what_to_do_and_does_not_fill_the_screen() -> None:
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_no_foreign_host_gets_in_whatever_the_origin(host: str, origin: str) -> None:
     assert refusal(f"{host}.evil.example", origin=origin) is HostNotAllowed
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "evil.example:80", "x"])
+def test_at_a_unix_socket_any_host_passes_and_no_origin(host: str) -> None:
+    assert UNIX.refusal({"host": host}) is None
+    assert UNIX.refusal({}) is None
+    for origin in (f"http://{host}", "app://foux", "null", ""):
+        assert isinstance(UNIX.refusal({"host": host, "origin": origin}), OriginNotAllowed)
+    assert isinstance(UNIX.refusal({"forwarded": "for=x"}), ForwardedNotAllowed)

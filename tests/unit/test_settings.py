@@ -146,6 +146,12 @@ def test_what_is_no_exact_origin_is_refused(text: str) -> None:
         ("heartbeat", "1e3"),
         ("request_timeout", "inf"),
         ("max_streams", "0"),
+        ("max_streams_per_caller", "0"),
+        ("max_requests_per_caller", "0"),
+        ("max_connections", "7"),
+        ("listen", "/run/x"),
+        ("listen", "tcp:3032"),
+        ("listen", "unix:"),
         ("item_limit", "-1"),
     ],
 )
@@ -190,6 +196,32 @@ def test_a_named_file_that_is_absent_or_a_folder_is_refused(config: Path, tmp_pa
     for path in (config, tmp_path):
         with pytest.raises(SettingsError, match="can't be read"):
             resolve({}, {"CODEX_HTTP_CONFIG": str(path)})
+
+
+def test_a_socket_is_listened_on_at_a_path(config: Path) -> None:
+    assert resolve({"listen": "unix:/run/x"}, {}).listen == Path("/run/x")
+    assert resolve({"listen": "unix:///run/x"}, {}).listen == Path("/run/x")
+    assert resolve({"listen": "unix:x"}, {}).listen == Path.cwd() / "x"
+    config.write_text("listen = 'unix:x'\n")
+    assert resolve({"config": str(config)}, {}).listen == config.parent / "x"
+
+
+@pytest.mark.parametrize("name", ["host", "port"])
+def test_a_socket_rules_out_an_address_that_is_as_strong_or_stronger(
+    name: str, config: Path
+) -> None:
+    config.write_text("listen = 'unix:/run/x'\n")
+    with pytest.raises(SettingsError, match="two places") as error:
+        resolve({"config": str(config), name: "1"}, {})
+    assert f"--{name} and listen in {config}" in error.value.detail
+    with pytest.raises(SettingsError, match=f"CODEX_HTTP_{name.upper()} and CODEX_HTTP_LISTEN"):
+        resolve({}, {f"CODEX_HTTP_{name.upper()}": "1", "CODEX_HTTP_LISTEN": "unix:/run/x"})
+
+
+def test_a_socket_stands_before_a_weaker_address(config: Path) -> None:
+    config.write_text("port = 1\nhost = '127.0.0.1'\n")
+    settings = resolve({"config": str(config), "listen": "unix:/run/x"}, {"CODEX_HTTP_PORT": "2"})
+    assert settings.listen == Path("/run/x")
 
 
 def test_a_long_bad_value_does_not_fill_the_screen() -> None:

@@ -49,20 +49,25 @@ def resolve(flags: Flags, environ: Mapping[str, str], *, read_file: bool = True)
 def _refuse_two_places(sources: Sequence[Source]) -> None:
     """One address to listen on: a socket's path rules out host and port, unless they stand in a
     weaker place than it does."""
-    rows = {row.name: row for row in SETTINGS}
-    for number, source in enumerate(sources):
-        if "listen" in source.values:
-            for name in ("host", "port"):
-                for other in sources[: number + 1]:
-                    if name in other.values:
-                        spelled = f"{other.spell(rows[name])} and {source.spell(rows['listen'])}"
-                        raise SettingsError(
-                            f"{spelled} name two places to listen on.",
-                            hint="Give a host and a port, or unix:PATH.",
-                            setting="listen",
-                            source=source.spell(rows["listen"]),
-                        )
-            return
+    socket = _first("listen", sources)
+    if socket is None:
+        return
+    for name in ("host", "port"):
+        address = _first(name, sources)
+        if address is not None and address[0] <= socket[0]:
+            raise SettingsError(
+                f"{address[1]} and {socket[1]} name two places to listen on.",
+                hint="Give a host and a port, or unix:PATH.",
+                setting="listen",
+                source=socket[1],
+            )
+
+
+def _first(name: str, sources: Sequence[Source]) -> tuple[int, str] | None:
+    """The strongest source that has a setting: its rank, and how the setting is called there."""
+    (row,) = (row for row in SETTINGS if row.name == name)
+    found = (each for each in enumerate(sources) if name in each[1].values)
+    return next(((rank, source.spell(row)) for rank, source in found), None)
 
 
 def default_file() -> Path:
