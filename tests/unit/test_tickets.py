@@ -118,9 +118,7 @@ def test_of_too_many_tickets_the_oldest_unused_goes(made: Tickets) -> None:
     other = made.make(HERE, Caller("token:other", "token", TOKENLESS))
     first, second = made.make(HERE, LOCAL), made.make(HERE, LOCAL)
     made.use(first, HERE)
-    last = ""
-    for _ in range(tickets.MOST - 1):
-        last = made.make(HERE, LOCAL)
+    last = [made.make(HERE, LOCAL) for _ in range(tickets.MOST - 1)][-1]
     refuses(made, second)
     for secret in (first, last, other):
         made.use(secret, HERE)
