@@ -94,6 +94,14 @@ class ConversationPage(Answer):
     next_cursor: str | None
 
 
+class LoginNeeded(Answer):
+    """Why a message waits for a login. `code` is a reason of `/auth/status`."""
+
+    code: str
+    detail: str
+    hint: str
+
+
 class Submitted(Answer):
     """What became of a message so far. `events` streams what follows."""
 
@@ -103,6 +111,7 @@ class Submitted(Answer):
     events: str
     policy: dict[str, Any]
     error: str | None = None
+    login: LoginNeeded | None = None
 
 
 class Finished(Submitted):
