@@ -68,6 +68,7 @@ class Accounts:
         self._signed_in = False  # as the core said last
         self._refusal: Refusal | None = None
         self._renewing = False
+        self._doubtful = False
         self._at_work = False  # a key or a sign-out of our own is on its way
         self._noticed: float | None = None  # since when a change may be that of our own login
         self._untold = False  # another program has changed the login, and no event says so yet
@@ -134,6 +135,8 @@ class Accounts:
             self._held = authfile.read(self._watch.path).identity
             self._renewing = False
             self._told_until = time.monotonic() + ECHO
+        else:  # a core that goes on may hold another login than the file by now
+            self._doubtful = True
         self._news.set()
 
     def on_server_event(self, draft: Draft) -> Draft | None:
@@ -183,6 +186,9 @@ class Accounts:
         if self._news.is_set() and self._engine.state.state == "ready":
             self._news.clear()
             await self.logins.forget_left()
+            if self._doubtful:
+                self._doubtful = False
+                await self._compare()
             await self._read()
 
     async def _look(self) -> None:
@@ -204,11 +210,23 @@ class Accounts:
         if other:
             self._untold = True
             if not await self._is_taken(file):
-                log.info("another program has changed the login; the core is to be started anew")
-                self._renewing = True
-                self._renew()
+                self._must_renew()
             self._held, self._told_until = file.identity, time.monotonic() + ECHO
         await self._read()
+
+    async def _compare(self) -> None:
+        """See whether a core that was taken over holds the file's login."""
+        file, (account, _) = self._file, await self._ask()
+        if account is None or not account.requires_login or file.state != "present":
+            return
+        known = account.account_id is not None and file.account_id is not None
+        if account.auth_mode != file.mode or (known and account.account_id != file.account_id):
+            self._must_renew()
+
+    def _must_renew(self) -> None:
+        log.info("another program has changed the login; the core is to be started anew")
+        self._renewing = True
+        self._renew()
 
     def _is_mended(self, file: AuthFile) -> bool:
         """Whether there are other tokens in place of those that did not work."""

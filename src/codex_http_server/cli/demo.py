@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 import threading
 import webbrowser
@@ -22,6 +21,7 @@ from urllib.parse import quote, urlsplit
 import typer
 
 from codex_http_server import runtime
+from codex_http_server.cli.browser import has_screen
 from codex_http_server.cli.options import takes_settings
 from codex_http_server.cli.serve import run, settings_of
 from codex_http_server.settings import Flags
@@ -91,7 +91,7 @@ class _Stage:
     def __init__(self, project: Path, *, once: bool, open_page: bool) -> None:
         self._project = project
         self._once = once
-        self._open_page = open_page and _has_screen()
+        self._open_page = open_page and has_screen()
         self._thread: threading.Thread | None = None
         self._conversation_id = ""
         self.exit_code = 0
@@ -136,13 +136,6 @@ class _Stage:
             _show(event)
             if event["type"] == "turn/completed" and event["status"] != "completed":
                 self.exit_code = 1
-
-
-def _has_screen() -> bool:
-    """Without one, a text browser would take over the terminal."""
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _introduction(url: str, page: str, conversation_id: str, project: Path) -> str:
