@@ -76,6 +76,7 @@ class Accounts:
         self._told_until = 0.0
         self._looking = asyncio.Lock()
         self._news = asyncio.Event()
+        self._stale = False  # what is shown may no longer be true
 
     # --- what callers ask -----------------------------------------------------------------------
 
@@ -174,6 +175,9 @@ class Accounts:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
                     await self._news.wait()
+            if self._news.is_set():  # cleared here, whatever comes: a set one would never wait
+                self._news.clear()
+                self._stale = True
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._tend()
@@ -183,13 +187,13 @@ class Accounts:
     async def _tend(self) -> None:
         await self.logins.expire()
         await self._look()
-        if self._news.is_set() and self._engine.state.state == "ready":
-            self._news.clear()
+        if self._stale and self._engine.state.state == "ready":
             await self.logins.forget_left()
             if self._doubtful:
                 self._doubtful = False
                 await self._compare()
             await self._read()
+            self._stale = False
 
     async def _look(self) -> None:
         """See whether another program has changed auth.json."""

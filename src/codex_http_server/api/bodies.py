@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from codex_http_server.accounts.logins import KEY
 from codex_http_server.errors import InvalidDirectory, MessageTooLarge
 from codex_http_server.records import Stated
 
@@ -180,7 +181,7 @@ class StartLogin(Body):
     )
     api_key: str | None = Field(
         default=None,
-        pattern=r"^[!-~]{8,1000}$",
+        pattern=KEY,
         description="With `api_key` only: a key of the OpenAI platform. It is given to the core"
         " and kept nowhere else.",
     )
