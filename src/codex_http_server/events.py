@@ -48,6 +48,7 @@ TURN_STALLED: Final = "turn/stalled"
 APPROVAL_REQUESTED: Final = "approval/requested"
 APPROVAL_RESOLVED: Final = "approval/resolved"
 QUEUE_CHANGED: Final = "queue/changed"
+AUTH_REQUIRED: Final = "auth/required"
 CONVERSATION_UPDATED: Final = "conversation/updated"
 FEED_RESET: Final = "feed/reset"
 CORE_STATE: Final = "core/state"
@@ -78,7 +79,15 @@ OURS: Final[dict[str, str]] = {
     QUEUE_CHANGED: (
         "The messages waiting in this conversation. `data`: `{queue: [...], reason}`; `reason`"
         " is `added`, `started`, `steered`, `edited`, `removed`, `reordered`, `cleared`,"
-        " `failed` or `restored`; with `failed`, `error` says why the message was given up."
+        " `failed`, `restored`, `waiting_for_login` or `signed_in`; with `failed`, `error` says why"
+        " the message was given up."
+    ),
+    AUTH_REQUIRED: (
+        "Somebody has to sign in. `data`: `{turnId, code, http_status, detail, hint, resend,"
+        " submit_ids}`; `code` is a reason of `/auth/status`, `http_status` the answer of the"
+        " model's provider. `resend`: the messages wait and are sent once after a login; else the"
+        " turn had already done something, or no login can help, and they are not sent again. It"
+        " is over when the turn goes on after all, or with the next `account/updated`."
     ),
     CONVERSATION_UPDATED: "Title, model, policy or thread changed. `data`: the conversation.",
     FEED_RESET: (
@@ -107,7 +116,8 @@ ENVELOPE: Final[dict[str, str]] = {
     "type": "What happened; see below.",
     "item_type": "On events about an item: `agentMessage`, `commandExecution`, `fileChange` …",
     "text": "On deltas: the text to append.",
-    "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …",
+    "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …;"
+    " on `error`: `retrying` (progress, the core tries again) or `failed`.",
     "synthetic": "Only on events that this server made in the core's stead: the reason. `history`:"
     " it happened while nobody was connected to the core, and is told from what the core keeps."
     " `auth_file`: another program has changed the login of this Codex home.",

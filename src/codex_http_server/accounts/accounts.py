@@ -62,6 +62,7 @@ class Accounts:
         self._renew = renew
         self._limits: dict[str, Any] = {}
         self.last: dict[str, Any] | None = None
+        self.on_view: Callable[[dict[str, Any]], None] = lambda _: None  # told of each look
         self._watch = Watch(home / authfile.NAME)
         self._file = self._watch.look()
         self._held: str = self._file.identity  # of the login that the core holds
@@ -110,6 +111,12 @@ class Accounts:
         finally:
             self._at_work = False
         self._take_file()
+        self._refusal = None
+
+    @property
+    def somebody(self) -> bool:
+        """Whether the core said that somebody is signed in when it was last asked."""
+        return self._signed_in
 
     # --- what turns say -------------------------------------------------------------------------
 
@@ -145,7 +152,11 @@ class Accounts:
         if draft.type == events.RATE_LIMITS:
             return self._merge(draft)
         if draft.type == events.LOGIN_COMPLETED:
-            self.logins.on_completed(msgspec.json.decode(draft.data))
+            said: dict[str, Any] = msgspec.json.decode(draft.data)
+            self.logins.on_completed(said)
+            if said.get("success"):
+                self._refusal = None
+                self._news.set()
         if draft.type == events.ACCOUNT_UPDATED:
             return draft if self._is_news(msgspec.json.decode(draft.data)) else None
         return draft
@@ -162,10 +173,11 @@ class Accounts:
         return True
 
     def _take_file(self) -> None:
-        """The core holds what the file says."""
+        """The core holds what the file says. What was refused may be refused still: the core
+        says `account/updated` of tokens that it renewed, too (measured)."""
         self._file = self._watch.look()
         self._held = self._file.identity
-        self._refusal, self._noticed, self._told = None, None, None
+        self._noticed, self._told = None, None
 
     # --- looking after it -----------------------------------------------------------------------
 
@@ -204,11 +216,12 @@ class Accounts:
 
     async def _changed(self) -> None:
         file = self._watch.look()
-        other = file.identity != self._held or self._is_mended(file)
+        renewed = await self._is_held(file)
+        other = file.identity != self._held or (self._is_mended(file) and not renewed)
         if other and await self._may_be_ours(file):
             self._watch.again()
             return
-        if file.content != self._file.content:
+        if file.content != self._file.content and not renewed:
             self._refusal = None  # it was about other tokens
         self._file = file
         if other:
@@ -231,6 +244,11 @@ class Accounts:
         log.info("another program has changed the login; the core is to be started anew")
         self._renewing = True
         self._renew()
+
+    async def _is_held(self, file: AuthFile) -> bool:
+        """Whether the core holds just these tokens: then it has renewed them itself."""
+        held = await self._engine.held_token() if self._refusal is not None else None
+        return held is not None and authfile.digest(held.encode()) == file.token
 
     def _is_mended(self, file: AuthFile) -> bool:
         """Whether there are other tokens in place of those that did not work."""
@@ -284,6 +302,7 @@ class Accounts:
         before, self.last = self.last, reasons.view(known)
         pending = self.logins.pending
         self.last["login"] = None if pending is None else pending.id
+        self.on_view(self.last)
         if self._untold:
             self._untold = False
             if before is None or any(before[name] != self.last[name] for name in _VISIBLE):

@@ -36,6 +36,7 @@ class AuthFile:
     expires_at: float | None = None  # of the access token, in seconds
     identity: str = ""
     content: str = ""
+    token: str = ""  # digest of the access token, or of the API key
 
 
 class Watch:
@@ -79,7 +80,7 @@ def read(path: Path) -> AuthFile:
     try:
         return _parsed(msgspec.json.decode(content, type=dict[str, Any]), content)
     except (ValueError, TypeError, AttributeError):
-        return AuthFile("unreadable", content=_digest(content))
+        return AuthFile("unreadable", content=digest(content))
 
 
 def _parsed(body: dict[str, Any], content: bytes) -> AuthFile:
@@ -87,8 +88,9 @@ def _parsed(body: dict[str, Any], content: bytes) -> AuthFile:
     key: str | None = body.get("OPENAI_API_KEY")
     mode = body.get("auth_mode") or ("apikey" if key else "chatgpt")
     if mode != "chatgpt" or not tokens:
-        identity = _digest(repr((mode, key)).encode())
-        return AuthFile("present", mode, identity=identity, content=_digest(content))
+        identity = digest(repr((mode, key)).encode())
+        token = digest((key or "").encode())
+        return AuthFile("present", mode, identity=identity, content=digest(content), token=token)
     claims = _claims(tokens["id_token"])
     about: dict[str, Any] = claims.get(_CLAIMS) or {}
     account = tokens.get("account_id") or about.get("chatgpt_account_id")
@@ -100,8 +102,9 @@ def _parsed(body: dict[str, Any], content: bytes) -> AuthFile:
         plan=about.get("chatgpt_plan_type"),
         account_id=account,
         expires_at=_claims(tokens["access_token"]).get("exp"),
-        identity=_digest(who.encode()),
-        content=_digest(content),
+        identity=digest(who.encode()),
+        content=digest(content),
+        token=digest(tokens["access_token"].encode()),
     )
 
 
@@ -112,5 +115,6 @@ def _claims(token: str) -> dict[str, Any]:
     return msgspec.json.decode(raw, type=dict[str, Any])
 
 
-def _digest(secret: bytes) -> str:
+def digest(secret: bytes) -> str:
+    """What is kept of a secret: equal for equal ones, as long as this process lives."""
     return hashlib.blake2b(secret, key=_KEY, digest_size=16).hexdigest()

@@ -33,10 +33,21 @@ class Health(Answer):
 
 
 class Ready(Answer):
-    """Whether a message would be accepted now, and if not, why."""
+    """Whether a message would be accepted now, and if not, why. `notes` are no reasons: another
+    process on the Codex home, say."""
 
     ready: bool
     reasons: list[str]
+    notes: list[str]
+
+
+class NeighbourView(Answer):
+    """A process that uses the Codex home besides this server and its core."""
+
+    pid: int
+    command: str
+    since: str
+    holds: list[str]
 
 
 class AuthStatus(Answer):
@@ -54,6 +65,7 @@ class AuthStatus(Answer):
     detail: str | None = Field(description="What is wrong, in a sentence.")
     hint: str | None = Field(description="What to do.")
     login: str | None = Field(description="The login that is pending, by its id.")
+    also_using_home: list[NeighbourView] = []
 
 
 class LoginError(Answer):
@@ -109,6 +121,14 @@ class ConversationPage(Answer):
     next_cursor: str | None
 
 
+class LoginNeeded(Answer):
+    """Why a message waits for a login. `code` is a reason of `/auth/status`."""
+
+    code: str
+    detail: str
+    hint: str
+
+
 class Submitted(Answer):
     """What became of a message so far. `events` streams what follows."""
 
@@ -118,6 +138,7 @@ class Submitted(Answer):
     events: str
     policy: dict[str, Any]
     error: str | None = None
+    login: LoginNeeded | None = None
 
 
 class Finished(Submitted):

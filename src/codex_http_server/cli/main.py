@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from codex_http_server import __version__
-from codex_http_server.cli import demo, login, serve
+from codex_http_server.cli import demo, doctor, login, serve
 
 GROUP_OPTIONS: Final = ("--help", "--version", "--install-completion", "--show-completion")
 
@@ -22,6 +22,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

@@ -18,6 +18,7 @@ from codex_http_server import events
 from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import now_ms
 from codex_http_server.conversations import policy, views
+from codex_http_server.conversations.login import Login
 from codex_http_server.conversations.thread import ThreadLink
 from codex_http_server.engine.base import Engine, Thread
 from codex_http_server.errors import NoTurn, ServerError
@@ -47,6 +48,11 @@ class Host(Protocol):
     @property
     def holds_back(self) -> bool:
         """True while no new turn may start: the core is about to be recycled."""
+        ...
+
+    @property
+    def login(self) -> Login:
+        """The login of the core's home."""
         ...
 
     def bind(self, thread_id: str, conversation: Conversation) -> None:

@@ -15,6 +15,7 @@ from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import new_id, now_ms
 from codex_http_server.conversations import policy
 from codex_http_server.conversations.conversation import Conversation
+from codex_http_server.conversations.login import Login, NoLogin
 from codex_http_server.conversations.messages import Messages
 from codex_http_server.conversations.watchdog import Limits, Watchdog
 from codex_http_server.engine.base import CoreState, Engine, Question, Thread
@@ -71,6 +72,7 @@ class Manager:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._ready = False
+        self.login: Login = NoLogin()
         self.on_server_event: AccountFilter = lambda draft: draft
         self.on_core_state: Callable[[CoreState], None] = lambda _: None
 
@@ -254,6 +256,11 @@ class Manager:
     def loaded(self) -> list[Open]:
         """The conversations that are open here, in no order."""
         return list(self._open.values())
+
+    def on_signed_in(self) -> None:
+        """Somebody signed in: what waits for that may be sent."""
+        for entry in self._open.values():
+            entry.messages.on_signed_in()
 
     # --- life -------------------------------------------------------------------------------
 

@@ -181,6 +181,10 @@ class Engine(Protocol):
         """
         ...
 
+    async def revert_turn(self, thread_id: str, turn_id: str) -> None:
+        """Have the thread forget this turn and all after it. No error if there is no such turn."""
+        ...
+
     async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:
         """Ask the turn to end; its end comes as an event. No error if it has ended already."""
         ...
@@ -218,6 +222,10 @@ class Engine(Protocol):
 
     async def rename_thread(self, thread_id: str, name: str) -> None:
         """Give the thread a title in the core too."""
+        ...
+
+    async def held_token(self) -> str | None:
+        """The access token or API key that the core holds. A secret: to be compared, not kept."""
         ...
 
     async def read_account(self) -> Account:

@@ -82,6 +82,11 @@ class CodexEngine:
         """The pid of the running core."""
         return self._core.pid
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The pids of core and keeper: whatever a core starts is below one of them."""
+        return self._core.pids
+
     async def run(self) -> None:
         """See `Core.run`."""
         await self._core.run()
@@ -238,6 +243,13 @@ class CodexEngine:
             raise CoreRefused(error.message, core_code=error.rpc_code) from error
         return True
 
+    async def revert_turn(self, thread_id: str, turn_id: str) -> None:
+        try:
+            await self._ask("thread/revert", {"threadId": thread_id, "beforeTurnId": turn_id})
+        except CoreError as error:
+            if "turn not found" not in error.message:
+                raise CoreRefused(error.message, core_code=error.rpc_code) from error
+
     async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:
         try:
             await self._ask("turn/interrupt", {"threadId": thread_id, "turnId": turn_id})
@@ -283,6 +295,14 @@ class CodexEngine:
 
     async def rename_thread(self, thread_id: str, name: str) -> None:
         await self._call("thread/name/set", {"threadId": thread_id, "name": name})
+
+    async def held_token(self) -> str | None:
+        # An old method, the only one that tells which tokens the core would send (measured).
+        asked = {"includeToken": True, "refreshToken": False}
+        with _refusals():
+            found = await self._ask_any("getAuthStatus", asked)
+        token = msgspec.json.decode(found).get("authToken")
+        return token if isinstance(token, str) else None
 
     async def read_account(self) -> Account:
         with _refusals():

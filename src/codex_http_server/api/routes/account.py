@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,6 +12,7 @@ from codex_http_server.accounts.logins import Login
 from codex_http_server.api.bodies import LoginCallback, StartLogin
 from codex_http_server.api.schemas import AuthStatus, LoginView
 from codex_http_server.api.services import Use
+from codex_http_server.engine.neighbours import ADVICE
 
 router = APIRouter(tags=["account"])
 
@@ -20,8 +22,13 @@ ONE = "/auth/login/{login_id}"
 
 @router.get("/auth/status", response_model=AuthStatus)
 async def auth_status(services: Use) -> JSONResponse:
-    """Who the core is signed in as, asked of the core itself; if it is not, why, and what to do."""
-    return _private(await services.accounts.status())
+    """Who the core is signed in as, asked of the core itself; if it is not, why, and what to do.
+    And who else uses that login."""
+    others = [asdict(each) for each in await services.neighbours.look()]
+    status: dict[str, object] = {**await services.accounts.status(), "also_using_home": others}
+    if others and not status["hint"]:
+        status["hint"] = ADVICE
+    return _private(status)
 
 
 @router.post("/auth/login", status_code=201, response_model=LoginView)

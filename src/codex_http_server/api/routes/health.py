@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 
 from codex_http_server.api.schemas import Health, Ready
 from codex_http_server.api.services import Services, Use
+from codex_http_server.engine.neighbours import ADVICE
 
 router = APIRouter(tags=["server"])
 
@@ -33,9 +34,11 @@ async def health(services: Use) -> JSONResponse:
 
 @router.get("/ready", response_model=Ready, responses={503: {"model": Ready}})
 async def ready(services: Use) -> JSONResponse:
-    """200 only when a message would be accepted, else 503 with the reasons."""
-    reasons = list(_reasons(services))
-    return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+    """200 only when a message would be accepted, else 503 with the reasons. `notes` say what is
+    worth knowing all the same."""
+    reasons, notes = list(_reasons(services)), await _notes(services)
+    body = {"ready": not reasons, "reasons": reasons, "notes": notes}
+    return JSONResponse(body, 503 if reasons else 200)
 
 
 def _reasons(services: Services) -> list[str]:
@@ -48,3 +51,8 @@ def _reasons(services: Services) -> list[str]:
     if not services.manager.accepting:
         found.append("the server is stopping")
     return found
+
+
+async def _notes(services: Services) -> list[str]:
+    others = ", ".join(str(each) for each in await services.neighbours.look())
+    return [f"Another process uses this Codex home: {others}. {ADVICE}"] if others else []
