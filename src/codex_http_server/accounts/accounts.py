@@ -70,6 +70,7 @@ class Accounts:
         self._signed_in = False  # as the core said last
         self._refusal: Refusal | None = None
         self._renewing = False
+        self._doubtful = False
         self._at_work = False  # a key or a sign-out of our own is on its way
         self._noticed: float | None = None  # since when a change may be that of our own login
         self._untold = False  # another program has changed the login, and no event says so yet
@@ -77,6 +78,7 @@ class Accounts:
         self._told_until = 0.0
         self._looking = asyncio.Lock()
         self._news = asyncio.Event()
+        self._stale = False  # what is shown may no longer be true
 
     # --- what callers ask -----------------------------------------------------------------------
 
@@ -142,6 +144,8 @@ class Accounts:
             self._held = authfile.read(self._watch.path).identity
             self._renewing = False
             self._told_until = time.monotonic() + ECHO
+        else:  # a core that goes on may hold another login than the file by now
+            self._doubtful = True
         self._news.set()
 
     def on_server_event(self, draft: Draft) -> Draft | None:
@@ -185,6 +189,9 @@ class Accounts:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
                     await self._news.wait()
+            if self._news.is_set():  # cleared here, whatever comes: a set one would never wait
+                self._news.clear()
+                self._stale = True
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._tend()
@@ -194,11 +201,13 @@ class Accounts:
     async def _tend(self) -> None:
         await self.logins.expire()
         await self._look()
-        news = self._news.is_set()
-        self._news.clear()  # also while there is no core: its start is news
-        if news and self._engine.state.state == "ready":
+        if self._stale and self._engine.state.state == "ready":
             await self.logins.forget_left()
+            if self._doubtful:
+                self._doubtful = False
+                await self._compare()
             await self._read()
+            self._stale = False
 
     async def _look(self) -> None:
         """See whether another program has changed auth.json."""
@@ -220,15 +229,31 @@ class Accounts:
         if other:
             self._untold = True
             if not await self._is_taken(file):
-                log.info("another program has changed the login; the core is to be started anew")
-                self._renewing = True
-                self._renew()
+                self._must_renew()
             self._held, self._told_until = file.identity, time.monotonic() + ECHO
         await self._read()
 
+    async def _compare(self) -> None:
+        """See whether a core that was taken over holds the file's login."""
+        file, (account, _) = self._file, await self._ask()
+        if account is None or not account.requires_login or file.state != "present":
+            return
+        known = account.account_id is not None and file.account_id is not None
+        other = account.auth_mode != file.mode or (known and account.account_id != file.account_id)
+        if other or (file.mode == "apikey" and not await self._holds(file)):
+            self._must_renew()
+
+    def _must_renew(self) -> None:
+        log.info("another program has changed the login; the core is to be started anew")
+        self._renewing = True
+        self._renew()
+
     async def _is_held(self, file: AuthFile) -> bool:
         """Whether the core holds just these tokens: then it has renewed them itself."""
-        held = await self._engine.held_token() if self._refusal is not None else None
+        return self._refusal is not None and await self._holds(file)
+
+    async def _holds(self, file: AuthFile) -> bool:
+        held = await self._engine.held_token()
         return held is not None and authfile.digest(held.encode()) == file.token
 
     def _is_mended(self, file: AuthFile) -> bool:

@@ -43,7 +43,7 @@ def target(callback_url: str, redirect: Redirect) -> str:
         place = (given.scheme, given.hostname in _HOSTS, given.port or 80, given.path)
     except ValueError:
         raise _invalid("not a URL") from None
-    if place != ("http", True, redirect.port, redirect.path):
+    if place != ("http", True, redirect.port, redirect.path) or "@" in given.netloc:
         raise _invalid(f"expected http://127.0.0.1:{redirect.port}{redirect.path}?…")
     query = {name: values[0] for name, values in parse_qs(given.query).items()}
     if query.get("state") != redirect.state:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -33,6 +34,7 @@ State = Literal["pending", "succeeded", "failed", "cancelled", "expired"]
 
 KEPT: Final = 16  # logins, the pending one included
 LIMITS: Final = {"browser": 600.0, "device_code": 900.0, "api_key": 60.0}  # the core's own
+KEY: Final = r"^[!-~]{8,1000}$"  # the shape of an API key; the core takes any text (measured)
 AFTER_CALLBACK: Final = 5.0  # seconds for the core's word on a login that was brought its end
 NOTES: Final = {
     "browser": "Open the URL in a browser on the machine of this server. From another machine"
@@ -107,7 +109,9 @@ class Logins:
 
     async def start(self, method: Method, api_key: str | None) -> Login:
         """Begin one; with an API key it has ended when this returns. Raises as the core's answer
-        says, and `LoginInProgress`, `LoginPortTaken`, `LoginIssuerFailed`."""
+        says, and `Invalid`, `LoginInProgress`, `LoginPortTaken`, `LoginIssuerFailed`."""
+        if api_key is not None and not re.match(KEY, api_key):
+            raise Invalid("api_key: this is not an API key.", errors=[_NO_KEY])
         login = self._begin(method)
         try:
             if api_key is not None:
@@ -245,6 +249,7 @@ class Logins:
         log.info("a login has ended", login_id=login.id, method=login.method, state=state)
 
 
+_NO_KEY: Final = {"field": "api_key", "message": "this is not an API key"}
 _FIELD: Final = {"field": "callback_url", "message": "only a browser login has one"}
 
 

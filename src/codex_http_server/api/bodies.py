@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from codex_http_server.accounts.logins import KEY
 from codex_http_server.auth.callers import Scope
 from codex_http_server.auth.roots import inside
 from codex_http_server.auth.tokens import NAME
@@ -184,7 +185,7 @@ class StartLogin(Body):
     )
     api_key: str | None = Field(
         default=None,
-        pattern=r"^[!-~]{8,1000}$",
+        pattern=KEY,
         description="With `api_key` only: a key of the OpenAI platform. It is given to the core"
         " and kept nowhere else.",
     )

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 import typer
 
 from codex_http_server import runtime
-from codex_http_server.cli.open import has_screen
+from codex_http_server.cli.browser import has_screen
 from codex_http_server.cli.options import takes_settings
 from codex_http_server.cli.serve import run, settings_of, token_of_environment
 from codex_http_server.settings import Flags

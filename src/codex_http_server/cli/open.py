@@ -7,7 +7,6 @@ asks is the user, and not a command of the agent's sandbox, which can read there
 from __future__ import annotations
 
 import os
-import sys
 import webbrowser
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ import typer
 
 from codex_http_server.auth.pages import leave_code
 from codex_http_server.auth.policy import is_loopback
+from codex_http_server.cli.browser import has_screen
 from codex_http_server.cli.options import takes
 from codex_http_server.cli.serve import refuse
 from codex_http_server.engine.lock import read_json
@@ -73,10 +73,3 @@ def _alive(record: dict[str, Any]) -> bool:
     except (psutil.Error, KeyError, ValueError):
         return False
     return abs(started - float(record["started_at"])) < 1
-
-
-def has_screen() -> bool:
-    """Without one, a text browser would take over the terminal."""
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
