@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from codex_http_server import __version__
 from codex_http_server.testing.answers import Gate, Text
-from tests.support.cli import run_cli
+from tests.support.cli import SCRIPT, run_cli
 from tests.support.codex import codex
 from tests.support.commands import until
 from tests.support.doctor import (
@@ -288,8 +289,7 @@ def test_a_log_that_is_none_is_damaged_or_belongs_elsewhere(site: Site, tmp_path
 
 
 def test_a_server_that_runs(server: Server, site: Site) -> None:
-    conversation = server.conversation()
-    before = server.events(conversation)
+    conversation, core = server.conversation(), server.core()
     number = server.url.rpartition(":")[2]
     found = examined(site, "--port", number)
     assert found.status == 0
@@ -300,7 +300,7 @@ def test_a_server_that_runs(server: Server, site: Site) -> None:
     assert found["port"]["found"].endswith("the server of this home")
     assert found["login"]["found"].endswith("says the server")
     assert "-wal" in found["log"]["found"]
-    assert server.events(conversation) == before
+    assert server.core() == core
     site.provider.expect(Text("still here"))
     assert server.run(conversation)["reply"] == "still here"
 
@@ -350,6 +350,33 @@ def test_a_port_that_the_server_of_another_home_has(server: Server, tmp_path: Pa
     assert port["status"] == "fail"
     assert f"another codex-http-server ({__version__})" in port["found"]
     assert f"pid {server.process.pid}" in port["found"]
+
+
+def test_a_server_on_a_unix_socket(site: Site) -> None:
+    path = site.root / "s.sock"
+    listen = ("--listen", f"unix:{path}")
+    assert examined(site, *listen)["port"]["found"] == f"unix:{path} is free"
+    serve = [str(SCRIPT), "serve", *listen]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(serve, env=site.environment(), stdout=pipe, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["url"] == f"unix:{path}"
+            found = examined(site, *listen)
+            assert f"unix:{path} (pid {process.pid})" in found["server"]["found"]
+            assert found["port"]["found"].endswith("the server of this home")
+            other = site.root / "other"
+            other.mkdir()
+            found = examined(site, *listen, "--codex-home", str(other))
+            assert "taken by another codex-http-server" in found["port"]["found"]
+        finally:
+            process.terminate()
+            process.wait(10)
+    path.write_text("in the way")
+    assert examined(site, *listen)["port"]["status"] == "fail"
+    assert examined(site, "--listen", f"unix:{path}/below")["port"]["status"] == "fail"
+    long = site.root / ("x" * 120)
+    assert "longer than" in examined(site, "--listen", f"unix:{long}")["port"]["found"]
 
 
 # --- login ----------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class Report:
 
 def examined(site: Site, *arguments: str, **environment: str) -> Report:
     """Run the doctor on a site; any port is fine unless one is given. Its shape is checked."""
-    port = () if "--port" in arguments else ("--port", "0")
+    port = () if {"--port", "--listen"} & {*arguments} else ("--port", "0")
     given = site.environment() | environment
     done = run_cli("doctor", "--json", *port, *arguments, environment=given)
     assert done.stderr == "", done.stderr
