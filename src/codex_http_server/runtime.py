@@ -65,6 +65,8 @@ log = get_logger(__name__)
 STREAMS_END: Final = 2  # seconds for connections to end once the feed is closed
 ACCOUNT: Final = 20.0  # seconds for the first look at the account
 
+EVERYWHERE: Final[dict[str, str]] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
 OnReady = Callable[[dict[str, Any]], None]
 
 
@@ -350,5 +352,5 @@ def _who_listens(host: str, port: int) -> str:
 def _url(listening: socket.socket) -> str:
     """The address for callers on this machine, where "every address" is none."""
     host, port = listening.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    host = EVERYWHERE.get(str(host), str(host))
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
