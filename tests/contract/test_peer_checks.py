@@ -400,7 +400,7 @@ async def test_a_look_through_many_processes_leaves_the_loop_free(
             turns: list[float] = []
             for _ in range(5):
                 peer = linux.meet(line)
-                peer.inode, peer.ends = 1, peer.ends  # one that nobody has: all are looked at
+                peer.inode = 1  # one that nobody has: all are looked at
                 turns.append(
                     await _longest_turn(lambda p=peer: asyncio.create_task(_ask(local, p)))
                 )

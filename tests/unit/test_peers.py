@@ -7,7 +7,7 @@ import errno
 import socket
 import struct
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +116,9 @@ class Table(Processes):
         self.known[pid] = Born(parent, pid if at is None else at)
         self.held[pid] = set(sockets)
 
-    def all(self) -> dict[int, Born]:
+    def all(self, known: Mapping[int, Born]) -> dict[int, Born]:
         self.looks += 1
-        found = dict(self.known)
+        found = {pid: known.get(pid, born) for pid, born in self.known.items()}
         self._after("all", 0)
         return found
 
@@ -235,6 +235,20 @@ def test_one_that_lives_on_in_a_new_child_all_the_time_does_not_pass(table: Tabl
     assert table.looks == linux.LOOKS
     del table.then["all", 0]
     assert table.verdict() is FINE, "nobody is born any more"
+
+
+def test_a_number_that_was_used_again_is_read_anew_before_one_passes_unseen(
+    table: Table,
+) -> None:
+    looks = Looks(table, MARK)
+    table.add(100, 1, SOCKET)
+    table.add(90, 1)
+    assert table.verdict(looks) is FINE
+    table.add(90, CORE, SOCKET)  # another, below the core
+    table.held[100] = set()
+    assert table.verdict(looks) is AGENT
+    table.held[90] = None
+    assert table.verdict(looks) is HIDDEN
 
 
 def test_a_holder_that_is_adopted_while_we_go_up_is_read_again(table: Table) -> None:

@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
+from itertools import islice
 from typing import Final
 
 from codex_http_server.auth.peers import (
@@ -39,6 +40,7 @@ log = get_logger(__name__)
 LONGEST: Final = 2.0  # seconds for one look, whatever there is to be read (0.05 measured)
 BUSY: Final = 10.0  # seconds for which the core counts as having had processes
 LOOKS: Final = 3  # for one that is not found
+SHORT: Final = 32  # processes that the first of them passes by
 RECENT: Final = 16  # processes looked at first, because they called before
 TRIES: Final = 20  # times that a process may be adopted while we go up from it
 TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -136,40 +138,46 @@ class Looks:
     def __init__(self, processes: Processes, mark: Mark) -> None:
         self._processes = processes
         self._mark = mark
+        self._known: dict[int, Born] = {}  # as of the last look
         self._recent: OrderedDict[int, None] = OrderedDict()
         self._busy_until = 0.0
 
     def find(self, inodes: Collection[int], roots: Collection[int]) -> dict[int, Verdict]:
-        """A verdict on the holder of each of these sockets. Those that would be refused because
-        nobody was found are looked for again: a socket may be on its way from one to another, and
-        a busy machine has processes that are born during a look."""
+        """A verdict on the holder of each of these sockets.
+
+        The first look is a short one: it takes what the last one knew, and passes by the most
+        likely processes only. For those who are not found all is read anew; and once more if
+        processes were born meanwhile, as on a busy machine they are.
+        """
         end = time.monotonic() + LONGEST
         found: dict[int, Verdict] = {}
         left = set(inodes)
-        for _ in range(LOOKS):
-            found |= self._look(set(left), roots, end)
+        for number in range(LOOKS):
+            found |= self._look(set(left), roots, end, anew=number > 0)
             left = {inode for inode in left if found[inode] is HIDDEN}
-            if not left:
+            if not left or (number and time.monotonic() < self._busy_until):
                 break
         return found
 
-    def _look(self, left: set[int], roots: Collection[int], end: float) -> dict[int, Verdict]:
+    def _look(
+        self, left: set[int], roots: Collection[int], end: float, *, anew: bool
+    ) -> dict[int, Verdict]:
         newest = self._processes.newest()
-        known = self._processes.all()
+        known = self._known = self._processes.all({} if anew else self._known)
         agents = below(roots, known)
         found, blind = self._held_by_agents(left, agents, end)
         if blind or agents.difference(roots):
             self._busy_until = time.monotonic() + BUSY
         left -= found.keys()
-        for pid in self._others(known, agents):
+        for pid in islice(self._others(known, agents), None if anew else SHORT):
             if not left or time.monotonic() > end:
                 break
             held = left.intersection(self._processes.sockets(pid) or ())
             if held:
                 found |= dict.fromkeys(held, self._holder(pid, known[pid], roots))
                 left -= held
-        born_meanwhile = bool(left) and self._processes.newest() != newest
-        return found | dict.fromkeys(left, self._nobody(end, born_meanwhile))
+        unsure = bool(left) and (not anew or self._processes.newest() != newest)
+        return found | dict.fromkeys(left, self._nobody(end, unsure))
 
     def _held_by_agents(
         self, wanted: set[int], agents: Collection[int], end: float
@@ -207,14 +215,15 @@ class Looks:
         while len(self._recent) > RECENT:
             self._recent.popitem(last=False)
 
-    def _nobody(self, end: float, born_meanwhile: bool) -> Verdict:
+    def _nobody(self, end: float, unsure: bool) -> Verdict:
         """The verdict where no holder was found: a process that hides its files, as programs with
         more rights than we have do. One of the agent's can make itself such; and one that goes on
-        in a new child all the time is in no list of processes, but does not go unnoticed."""
+        in a new child all the time is in no list of processes. `unsure`: the list may lack some,
+        or some have been born as it was gone through."""
         now = time.monotonic()
         if now > end:
             return LATE
-        return HIDDEN if born_meanwhile or now < self._busy_until else FINE
+        return HIDDEN if unsure or now < self._busy_until else FINE
 
     def caller(self, pid: int, met: float, roots: Collection[int]) -> Verdict:
         """The verdict on the process that opened a Unix socket at `met` s after the start of the

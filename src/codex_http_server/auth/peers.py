@@ -78,7 +78,7 @@ class Mark:
         return value is not None and value != self.ours and self.folder in Path(value).parents
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Peer:
     """One connection's other end, as the kernel knew it when the connection was made.
 
@@ -187,6 +187,8 @@ Round = Sequence[tuple[Peer, "asyncio.Future[Verdict]"]]
 def _settle(round_: Round, found: Sequence[Verdict], loop: asyncio.AbstractEventLoop) -> None:
     for (peer, waiting), verdict in zip(round_, found, strict=True):
         peer.verdict = verdict
+        if verdict is FINE:
+            peer.ends = None  # it will not be asked again
         if verdict.refusal is PeerUnknown:
             loop.call_later(AGAIN, _forget, peer)
         if not waiting.done():  # the request may have been given up
