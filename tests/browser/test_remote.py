@@ -29,7 +29,7 @@ class Blank(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"<!doctype html><link rel=icon href=data:,><title>elsewhere</title>")
 
-    def log_message(self, *args: object) -> None:
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
 
 
