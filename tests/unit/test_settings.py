@@ -228,3 +228,33 @@ def test_a_long_bad_value_does_not_fill_the_screen() -> None:
     with pytest.raises(SettingsError) as error:
         resolve({"port": "9" * 10_000}, {})
     assert len(error.value.detail) < 300
+
+
+# --- flags and lists of paths ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["true", "yes", "on", "1", "TRUE"])
+def test_a_flag_is_on_by_any_word_for_it(word: str) -> None:
+    assert resolve({}, {"CODEX_HTTP_REQUIRE_TOKEN": word}).require_token
+    assert resolve({"require_token": word}, {}).require_token
+
+
+def test_a_flag_in_the_file_is_a_boolean_and_the_command_line_may_undo_it(config: Path) -> None:
+    config.write_text("require_token = true\n")
+    assert resolve({"config": str(config)}, {}).require_token
+    assert not resolve({"config": str(config), "require_token": "False"}, {}).require_token
+
+
+def test_a_flag_takes_nothing_else(config: Path) -> None:
+    with pytest.raises(SettingsError, match="true or false"):
+        resolve({}, {"CODEX_HTTP_REQUIRE_TOKEN": "maybe"})
+    config.write_text("port = true\n")
+    with pytest.raises(SettingsError):
+        resolve({"config": str(config)}, {})
+
+
+def test_several_paths_start_where_they_were_written(config: Path, tmp_path: Path) -> None:
+    config.write_text('root = ["work", "/srv", "~/x", "work"]\n')
+    found = resolve({"config": str(config)}, {}).root
+    assert found == (tmp_path / "work", Path("/srv"), Path.home() / "x")
+    assert resolve({"root": ["/a", "/b"]}, {}).root == (Path("/a"), Path("/b"))
