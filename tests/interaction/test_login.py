@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -297,7 +298,7 @@ def test_a_port_that_is_taken_is_named_and_another_way_offered(server: Server) -
         answer = server.client.post("/auth/login", json={"method": "browser"})
         found = refused(answer, 409, "login_port_taken")
     assert set(found["holders"]) == {"1455", "1457"}
-    assert "python" in found["detail"]
+    assert f"pid {os.getpid()}" in found["detail"]
     assert "device_code" in found["hint"]
     assert server.get("/auth/status")["login"] is None
 

@@ -16,7 +16,7 @@ import httpx
 from codex_http_server.accounts.failures import PORTS
 from codex_http_server.engine.process import find_core
 from codex_http_server.testing.issuer import Issuer
-from codex_http_server.testing.tokens import marked
+from codex_http_server.testing.tokens import Person, marked
 from tests.support.commands import until
 from tests.support.server import Server, Site
 
@@ -56,6 +56,13 @@ class LoginSite(Site):
             timeout=CLI_PATIENCE,
             check=False,
         )
+
+    def codex_login(self, person: Person) -> None:
+        """Sign in with the Codex CLI, by a code."""
+        self.issuer.person = person
+        self.issuer.approve_next_device = True
+        done = self.codex("login", "--device-auth", "--experimental_issuer", self.issuer.url)
+        assert done.returncode == 0, done
 
 
 @contextmanager

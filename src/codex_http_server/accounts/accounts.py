@@ -42,6 +42,8 @@ PATIENCE: Final = 20.0  # seconds for one look, with all that the core does for 
 GRACE: Final = 5.0  # seconds between the core's writing of auth.json in a login and its word on it
 ECHO: Final = 10.0  # seconds after its start in which the core repeats who is signed in
 
+UNKNOWN: Final = "?"  # no identity
+
 _VISIBLE: Final = ("authenticated", "auth_mode", "email", "plan_type", "reason")
 
 
@@ -67,6 +69,7 @@ class Accounts:
         self._watch = Watch(home / authfile.NAME)
         self._file = self._watch.look()
         self._held: str = self._file.identity  # of the login that the core holds
+        self._at_start: str = self._held  # who stood in the file when the core was started
         self._signed_in = False  # as the core said last
         self._refusal: Refusal | None = None
         self._renewing = False
@@ -124,7 +127,8 @@ class Accounts:
     def note_refusal(self, reason: str, detail: str) -> None:
         """A turn was refused for its login. It stands until a login, a change of auth.json, or a
         turn that got through. `reason` is a code of `reasons`."""
-        self._refusal = Refusal(reason, reasons.plain(detail))
+        if not self._renewing:  # else it was the login that is about to go
+            self._refusal = Refusal(reason, reasons.plain(detail))
         self._news.set()
 
     def note_success(self) -> None:
@@ -139,14 +143,22 @@ class Accounts:
         """The core changed state."""
         if state.state != "ready":
             self.logins.on_lost()
+            self._at_start = authfile.read(self._watch.path).identity
             return
-        if not state.adopted:  # a new one has read the file as it is
-            self._held = authfile.read(self._watch.path).identity
-            self._renewing = False
-            self._told_until = time.monotonic() + ECHO
+        if not state.adopted:
+            self._new_core()
         else:  # a core that goes on may hold another login than the file by now
             self._doubtful = True
         self._news.set()
+
+    def _new_core(self) -> None:
+        """It has read the file, at some moment of its start."""
+        self._held = authfile.read(self._watch.path).identity
+        if self._held != self._at_start:
+            self._held = UNKNOWN
+            self._watch.again()
+        self._renewing = False
+        self._told_until = time.monotonic() + ECHO
 
     def on_server_event(self, draft: Draft) -> Draft | None:
         """What an event that belongs to no conversation becomes; None if it says nothing new."""
@@ -211,7 +223,12 @@ class Accounts:
 
     async def _look(self) -> None:
         """See whether another program has changed auth.json."""
-        if self._watch.changed() and self._engine.state.state == "ready":
+        if not self._watch.changed():
+            return
+        if self._renewing:  # the new core will read it
+            self._file, self._untold = self._watch.look(), True
+            self._news.set()
+        elif self._engine.state.state == "ready":
             async with self._looking:
                 if self._watch.changed():
                     await self._changed()
