@@ -21,6 +21,7 @@ import pytest
 
 from codex_http_server.testing.answers import Command, Gate, Step, Text
 from tests.support import attack
+from tests.support.access import bearer
 from tests.support.codes import refused
 from tests.support.commands import wait_for_file
 from tests.support.raw import curl
@@ -181,10 +182,12 @@ def test_a_command_of_an_adopted_core_is_refused_from_the_first_moment(site: Sit
 @pytest.mark.skipif(psutil.POSIX and psutil.Process().uids().real != 0, reason="needs root")
 def test_a_command_that_hides_from_an_ordinary_user_is_refused(site: Site) -> None:
     allow_network(site, sandbox_mode="danger-full-access")
-    with start(site, before=ORDINARY) as server:
-        server.wait_ready()
+    token = "the-token-of-the-test"  # this process hides from the server too
+    with start(site, before=ORDINARY, environment={"CODEX_HTTP_TOKEN": token}) as server:
+        server.client.headers.update(bearer(token))
+        server.wait_ready(headers=bearer(token))
         found = Attack(server, "hidden")
-        conversation = server.conversation()  # this process hides from the server too, but is in
+        conversation = server.conversation()
         site.provider.expect(background(found.command))
         site.provider.expect(Text("done"))
         assert server.run(conversation)["reply"] == "done"

@@ -30,7 +30,8 @@ on_linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="n
 
 @on_linux
 def test_the_token_of_the_environment_is_in_no_process_and_no_command(site: Site) -> None:
-    """The agent looks everywhere itself, too: it is the same user."""
+    """The agent looks everywhere itself, too: it is the same user, here without a sandbox."""
+    site.configure(sandbox_mode="danger-full-access", approval_policy="never")
     with start(site, environment=GIVEN) as server:
         server.wait_ready()
         assert server.get("/session", headers=bearer(TOKEN))["via"] == "token"

@@ -484,10 +484,10 @@ def test_a_key_that_does_not_reach_the_core(site: Site) -> None:
 
 def test_what_is_misspelt_or_without_effect_in_the_environment(site: Site) -> None:
     found = examined(
-        site, CODEX_HTTP_PROT="3", OPENAI_API_KEY="the-value", SSL_CERT_FILE="/nope.pem"
+        site, CODEX_HTTP_PORTT="3", OPENAI_API_KEY="the-value", SSL_CERT_FILE="/nope.pem"
     )
     assert found.has("warn") == ["environment"]
-    assert "CODEX_HTTP_PROT is not a setting" in found["environment"]["found"]
+    assert "CODEX_HTTP_PORTT is not a setting" in found["environment"]["found"]
     assert "CODEX_HTTP_PORT?" in found["environment"]["advice"]
     assert "OPENAI_API_KEY is set" in found["environment"]["found"]
     assert "SSL_CERT_FILE names /nope.pem" in found["environment"]["found"]

@@ -55,7 +55,7 @@ def test_a_server_with_its_core_and_commands_is_alone(server: Server, site: Site
     server.send(conversation)
     barrier.wait_reached()
     assert others(server) == []
-    assert "hint" not in server.get("/auth/status")
+    assert server.get("/auth/status")["hint"] is None
     assert server.get("/ready") == {"ready": True, "reasons": [], "notes": []}
     site.provider.expect(Text("done"))
     with server.read(conversation) as reader:

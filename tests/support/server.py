@@ -128,11 +128,11 @@ class Server:
             if after >= page["head"]:
                 return found
 
-    def wait_ready(self) -> Event:
+    def wait_ready(self, **options: Any) -> Event:
         """Wait for the core; the answer of /health."""
-        with self.read_all() as reader:
+        with self.read_all(**options) as reader:
             reader.wait(lambda e: e["type"] == "core/state" and e["status"] == "ready")
-        return self.get("/health")
+        return self.get("/health", **options)
 
     # --- life -------------------------------------------------------------------------------
 
