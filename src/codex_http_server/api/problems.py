@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from codex_http_server import errors
 from codex_http_server.errors import ServerError, StartError
-from codex_http_server.logs import get_logger
+from codex_http_server.logs import get_logger, redact_value
 
 log = get_logger(__name__)
 
@@ -72,7 +72,7 @@ STATUS: Final[dict[str, int]] = {
 
 
 def problem(error: ServerError, request_id: str) -> Response:
-    """The answer for an error."""
+    """The answer for an error. What it quotes, of the caller or of the core, is redacted."""
     status = STATUS[error.code]
     body: dict[str, Any] = {
         "type": f"urn:codex-http-server:error:{error.code}",
@@ -87,7 +87,8 @@ def problem(error: ServerError, request_id: str) -> Response:
     headers = {"Cache-Control": "no-store"}
     if error.retry_after:
         headers["Retry-After"] = str(error.retry_after)
-    return JSONResponse(body | error.extra, status, headers, media_type=MEDIA_TYPE)
+    content = redact_value(body | error.extra)
+    return JSONResponse(content, status, headers, media_type=MEDIA_TYPE)
 
 
 def request_id(request: Request) -> str:
