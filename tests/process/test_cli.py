@@ -222,13 +222,6 @@ def test_a_bad_variable_and_a_bad_line_of_the_file_exit_2(elsewhere: Site, tmp_p
     assert "Did you mean heartbeat?" in said
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_an_address_beyond_this_machine_is_refused_with_a_hint(elsewhere: Site, host: str) -> None:
-    said = refuses(elsewhere, "--host", host, status=2)
-    assert host in said
-    assert "hint: " in said
-
-
 @pytest.mark.parametrize("kind", ["missing", "folder", "not executable"])
 def test_a_binary_that_is_none_exits_1_and_says_where(
     elsewhere: Site, tmp_path: Path, kind: str
