@@ -62,12 +62,14 @@ class Watch:
 
     def files(self, root: Path) -> None:
         """Search the files of a site: event logs, records, the core's output."""
+        began, searching = time.perf_counter(), self.seconds
         for path in _files(root):
             try:
                 content = path.read_bytes()
             except OSError:  # a socket, or gone meanwhile
                 continue
             self.look(f"the file {path.relative_to(root)}", content.decode("latin-1"))
+        self.seconds = searching + time.perf_counter() - began  # with finding and reading them
 
     def take(self) -> list[str]:
         """What was found, each once; forgotten by that."""
