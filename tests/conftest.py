@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import leaks
 from tests.support.server import Server, Site, start
 from tests.support.shared import site_at, watched
 from tests.support.signin import LoginSite
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No secret may turn up anywhere."""
+    config.pluginmanager.register(leaks)
 
 
 @pytest.fixture

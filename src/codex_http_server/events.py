@@ -133,7 +133,8 @@ ENVELOPE: Final[dict[str, str]] = {
     " the finished item holds their text (a command's output: its output route).",
     "at": "When this server took it in (RFC 3339).",
     "core": "Version of the Codex core that made `data`.",
-    "data": "The core's own object, byte for byte. It may change with the core's version.",
+    "data": "The core's own object, byte for byte; only from errors and warnings are secrets cut"
+    " out. It may change with the core's version.",
 }
 
 

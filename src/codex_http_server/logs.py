@@ -92,6 +92,17 @@ def redact_text(text: str) -> str:
     return SECRET_TEXT.sub(REDACTED, text)
 
 
+def redact_value(value: Any) -> Any:
+    """A JSON value whose texts are redacted; names are left as they are."""
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, dict):
+        return {k: redact_value(v) for k, v in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [redact_value(each) for each in cast("list[Any]", value)]
+    return value
+
+
 def _clean(value: object, depth: int, key: object = "") -> Any:
     if _is_secret(key) and value not in (None, ""):
         return REDACTED

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.leaks import WATCH
 from tests.support.server import Site
 
 PATIENCE = 30.0
@@ -16,7 +17,7 @@ def run_cli(
     *arguments: str, environment: dict[str, str], timeout: float = PATIENCE
 ) -> subprocess.CompletedProcess[str]:
     """Run the installed command until it ends by itself."""
-    return subprocess.run(
+    done = subprocess.run(
         [str(SCRIPT), *arguments],
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -25,6 +26,8 @@ def run_cli(
         timeout=timeout,
         check=False,
     )
+    WATCH.printed([*arguments], done.stdout, done.stderr)
+    return done
 
 
 def refuses(site: Site, *arguments: str, status: int, **environment: str) -> str:

@@ -23,6 +23,7 @@ import psutil
 
 from codex_http_server.testing.provider import Provider
 from codex_http_server.testing.reader import PATIENCE, Event, Reader
+from tests.support.leaks import WATCH
 
 Json = Any
 
@@ -58,8 +59,9 @@ class Site:
         }
 
     def close(self) -> None:
-        """End the model."""
+        """End the model; what the servers left here is searched for secrets."""
         self._held.close()
+        WATCH.files(self.root)
 
 
 @dataclass
@@ -163,7 +165,9 @@ class Server:
     def _end(self) -> None:
         self.reading.join(5)
         assert self.process.stdout is not None
-        self.process.stdout.close()
+        if not self.process.stdout.closed:
+            WATCH.look("stdout of the server", self.process.stdout.read())
+            self.process.stdout.close()
         self.client.close()
 
     def __enter__(self) -> Self:
@@ -211,6 +215,7 @@ def start(
         reading.join(5)
         process.stdout.close()
         raise AssertionError(f"the server did not start ({process.returncode}): {''.join(lines)}")
+    WATCH.look("the ready line", line)
     return Server(site, process, json.loads(line), lines, reading)
 
 
@@ -225,7 +230,9 @@ def _way(url: str) -> dict[str, Any]:
 def _drain(process: subprocess.Popen[str], lines: list[str]) -> None:
     assert process.stderr is not None
     with process.stderr:
-        lines.extend(process.stderr)
+        for line in process.stderr:
+            lines.append(line)
+            WATCH.look("the log of the server", line)
 
 
 def core_record(site: Site) -> Json:

@@ -107,6 +107,15 @@ async def test_an_error_of_the_core_is_raised_whole(wire: Wire) -> None:
     assert (error.value.rpc_code, error.value.data) == (-32600, {"why": 1})
 
 
+async def test_an_error_of_the_core_is_raised_without_the_secrets_in_it(wire: Wire) -> None:
+    request = await wire.ask()
+    key = "sk-" + "a1B2" * 6
+    wire.say(id=1, error={"code": 1, "message": f"bad {key}", "data": {"said": [key]}})
+    with pytest.raises(CoreError, match=r"bad \[redacted\]") as error:
+        await request
+    assert error.value.data == {"said": ["[redacted]"]}
+
+
 async def test_a_request_without_an_answer_ends_by_its_deadline(wire: Wire) -> None:
     with pytest.raises(CoreTimeout, match=r"did not answer slow within 0\.02 s"):
         await wire.peer.request("slow", {}, deadline=SOON)

@@ -133,6 +133,23 @@ def test_a_delta_s_text_is_exactly_the_core_s(text: str, item: str) -> None:
     assert draft == Draft("item/plan/delta", params, AT, "t", item, text=text)
 
 
+def test_a_secret_that_the_core_quotes_is_cut_out_and_the_rest_stays() -> None:
+    key = "sk-" + "a1B2" * 6
+    said = {"error": {"message": f'the key {key} is "bad"', "n": [1, None, f"Bearer {key}"]}}
+    found = told("error", raw(said | {"threadId": "t", "willRetry": True}))
+    assert key not in bytes(found.draft.data).decode()
+    shown = msgspec.json.decode(found.draft.data)["error"]
+    assert shown == {"message": 'the key [redacted] is "bad"', "n": [1, None, "[redacted]"]}
+    assert (found.thread_id, found.will_retry, found.draft.status) == ("t", True, "retrying")
+
+
+def test_what_holds_no_secret_is_passed_on_byte_by_byte() -> None:
+    odd = b'{"error": {"message" : "no \\u0041 secret"} , "n":1.0}'
+    assert bytes(told("error", odd).draft.data) == odd
+    key = b'{"item":{"id":"i","type":"userMessage"},"text":"sk-' + b"a1B2" * 6 + b'"}'
+    assert bytes(told("item/completed", key).draft.data) == key  # what somebody said is theirs
+
+
 def test_a_message_is_decoded_by_what_it_has() -> None:
     answer = wire.decode(b'{"id":1,"result":{"a":1},"jsonrpc":"2.0"}')
     assert (answer.id, answer.method, bytes(answer.result)) == (1, None, b'{"a":1}')

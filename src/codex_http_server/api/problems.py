@@ -23,7 +23,7 @@ from codex_http_server.errors import (
     StartError,
     Unauthorized,
 )
-from codex_http_server.logs import get_logger
+from codex_http_server.logs import get_logger, redact_value
 
 log = get_logger(__name__)
 
@@ -96,7 +96,7 @@ STATUS: Final[dict[str, int]] = {
 
 
 def problem(error: ServerError, request_id: str) -> Response:
-    """The answer for an error."""
+    """The answer for an error. What it quotes, of the caller or of the core, is redacted."""
     status = STATUS[error.code]
     body: dict[str, Any] = {
         "type": f"urn:codex-http-server:error:{error.code}",
@@ -114,7 +114,8 @@ def problem(error: ServerError, request_id: str) -> Response:
     if isinstance(error, Unauthorized):  # RFC 6750, section 3
         wrong = isinstance(error, InvalidToken)
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if wrong else "Bearer"
-    return JSONResponse(body | error.extra, status, headers, media_type=MEDIA_TYPE)
+    content = redact_value(body | error.extra)
+    return JSONResponse(content, status, headers, media_type=MEDIA_TYPE)
 
 
 def request_id(request: Request) -> str:

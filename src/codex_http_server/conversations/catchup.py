@@ -11,6 +11,7 @@ from typing import Any
 from codex_http_server import events
 from codex_http_server.engine.base import Past, PastItem, PastTurn
 from codex_http_server.events import Draft, raw
+from codex_http_server.logs import redact_value
 
 HISTORY = "history"
 
@@ -51,6 +52,7 @@ def missed(
 def _turn(kind: str, turn: PastTurn, thread_id: str, at_ms: int) -> Draft:
     status = turn.status if kind == events.TURN_COMPLETED else "inProgress"
     body: dict[str, Any] = turn.body | {"items": [], "itemsView": "notLoaded", "status": status}
+    body |= {"error": redact_value(body.get("error"))}
     if kind == events.TURN_STARTED:
         body |= {"completedAt": None, "durationMs": None, "error": None}
     return Draft(

@@ -9,13 +9,14 @@ from typing import Final
 
 from codex_http_server.doctor.case import Case
 from codex_http_server.doctor.results import Result, bare, ok, warn, worst
-from codex_http_server.settings import CONFIG_ENV, ENV_PREFIX, SETTINGS
+from codex_http_server.settings import CONFIG_ENV, ENV_PREFIX, SETTINGS, TOKEN_ENV
 
 PROXIES: Final = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 CA_FILES: Final = ("SSL_CERT_FILE", "CODEX_CA_CERTIFICATE")
 # The core's app-server takes its login from the home only (measured with 0.163).
 KEYS: Final = ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY")
-OTHERS: Final = (CONFIG_ENV, f"{ENV_PREFIX}TOKEN")  # read by this program and no settings
+OTHERS: Final = (CONFIG_ENV, TOKEN_ENV)  # read by this program and no settings
+SIGN_IN: Final = "codex-http-server login --api-key"
 
 
 def environment(case: Case) -> list[Result]:
@@ -49,5 +50,5 @@ def _certificates(case: Case) -> Iterator[Result]:
 def _keys(case: Case) -> Iterator[Result]:
     for name in KEYS:
         if case.environ.get(name) and name not in case.settings.pass_env:
-            advice = f"To use it as the login: printenv {name} | codex login --with-api-key"
+            advice = f"To use it as the login: printenv {name} | {SIGN_IN}"
             yield warn("environment", f"{name} is set, but it is no login here.", advice)

@@ -20,7 +20,7 @@ from codex_http_server.doctor.provider import Endpoint, endpoint
 from codex_http_server.doctor.results import Result, fail, ok, skip, warn
 from codex_http_server.engine.lock import read_json
 
-SIGN_IN: Final = "Sign in with `codex login`, on this home."
+SIGN_IN: Final = "Sign in: `codex-http-server login`, or `codex login` on this home."
 CLAIMS: Final = "https://api.openai.com/auth"  # of ChatGPT's tokens
 
 Json = dict[str, Any]
@@ -58,7 +58,7 @@ def told(status: Mapping[str, Any]) -> Result:
         return ok("login", "the provider needs none, says the server")
     reason = status.get("reason") or "not_signed_in"
     detail = f": {status['detail']}" if status.get("detail") else ""
-    return fail("login", f"Not signed in ({reason}{detail}).", SIGN_IN)
+    return fail("login", f"Not signed in ({reason}{detail}).", status.get("hint") or SIGN_IN)
 
 
 def _stored(case: Case, provider: Endpoint) -> Result:

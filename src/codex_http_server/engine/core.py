@@ -25,7 +25,7 @@ from codex_http_server.engine.process import Child, ending, recorded, rotate, si
 from codex_http_server.engine.rpc import Peer
 from codex_http_server.engine.session import Ears, Ended, Session
 from codex_http_server.errors import CoreError, CoreGone, CoreUnavailable, ServerError
-from codex_http_server.logs import get_logger
+from codex_http_server.logs import get_logger, redact_text
 from codex_http_server.places import remove_socket
 
 log = get_logger(__name__)
@@ -205,6 +205,7 @@ class Core:
         self, state: str, reason: str | None, version: str | None = None, *, adopted: bool = False
     ) -> None:
         known = version or self.state.version
+        reason = reason and redact_text(reason)  # it may quote what the core printed
         self.state = msgspec.convert(
             {"state": state, "version": known, "reason": reason, "adopted": adopted}, CoreState
         )

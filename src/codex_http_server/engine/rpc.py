@@ -17,7 +17,7 @@ from codex_http_server.clock import now_ms
 from codex_http_server.engine import wire
 from codex_http_server.engine.transport import Transport
 from codex_http_server.errors import CoreError, CoreGone, CoreTimeout
-from codex_http_server.logs import get_logger
+from codex_http_server.logs import get_logger, redact_text, redact_value
 
 IN_FLIGHT: Final = 64
 log = get_logger(__name__)
@@ -121,7 +121,8 @@ class Peer:
             return
         if incoming.error is not None:
             e = incoming.error
-            entry.answered.set_exception(CoreError(e.code, e.message, e.data))
+            said = CoreError(e.code, redact_text(e.message), redact_value(e.data))
+            entry.answered.set_exception(said)
             return
         try:
             if entry.on_result is not None:

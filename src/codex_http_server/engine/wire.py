@@ -10,9 +10,26 @@ from typing import Any, Final
 
 import msgspec
 
-from codex_http_server.events import ERROR, ITEM_COMPLETED, TEXT_DELTAS, Draft
+from codex_http_server.events import (
+    ERROR,
+    ITEM_COMPLETED,
+    LOGIN_COMPLETED,
+    TEXT_DELTAS,
+    TURN_COMPLETED,
+    Draft,
+)
+from codex_http_server.logs import redact_text, redact_value
 
 RequestId = int | str
+
+# Here the core quotes others: a provider or a proxy may have answered with the key it was sent.
+SPOKEN: Final = frozenset(
+    {
+        ERROR, TURN_COMPLETED, LOGIN_COMPLETED,
+        "warning", "guardianWarning", "configWarning", "deprecationNotice",
+        "mcpServer/startupStatus/updated", "mcpServer/oauthLogin/completed",
+    }
+)  # fmt: skip
 
 
 class RpcError(msgspec.Struct):
@@ -113,7 +130,15 @@ def notice(method: str, params: msgspec.Raw, at_ms: int) -> Notice:
         except msgspec.MsgspecError:
             return Notice(Draft(method, params, at_ms), None)
         return Notice(Draft(method, params, at_ms, d.turnId, d.itemId, text=d.delta), d.threadId)
-    return _general(method, params, at_ms)
+    return _general(method, _redacted(params) if method in SPOKEN else params, at_ms)
+
+
+def _redacted(params: msgspec.Raw) -> msgspec.Raw:
+    """The same bytes, unless something in them looks like a secret."""
+    text = bytes(params).decode("utf-8", "replace")
+    if redact_text(text) == text:
+        return params
+    return msgspec.Raw(msgspec.json.encode(redact_value(msgspec.json.decode(params))))
 
 
 def _general(method: str, params: msgspec.Raw, at_ms: int) -> Notice:
