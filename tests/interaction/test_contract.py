@@ -160,6 +160,7 @@ def test_the_answers_to_posts_are_what_their_models_say(
         (schemas.QueuedView, edited.json()),
         (schemas.Interrupted, interrupted),
         (schemas.InterruptedAll, server.post("/interrupt", None, 202)),
+        (schemas.ResumedAll, server.post("/resume", None, 202)),
     ):
         model.model_validate(body, strict=True)
     assert (started["status"], queued["status"], queued["turn_id"]) == ("started", "queued", None)

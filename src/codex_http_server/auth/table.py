@@ -24,6 +24,7 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", "/"): None,
     ("GET", "/page/{name}"): None,
     ("POST", "/interrupt"): Scope.DRIVE,
+    ("POST", "/resume"): Scope.DRIVE,
     # the account
     ("GET", "/auth/status"): Scope.READ,
     ("GET", "/auth/usage"): Scope.READ,
@@ -36,6 +37,7 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", f"{_ONE}/usage"): Scope.READ,
     ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"): Scope.READ,
     ("POST", f"{_ONE}/interrupt"): Scope.DRIVE,
+    ("POST", f"{_ONE}/resume"): Scope.DRIVE,
     # messages
     ("POST", f"{_ONE}/messages"): Scope.DRIVE,
     ("GET", f"{_ONE}/queue"): Scope.READ,
