@@ -27,6 +27,7 @@ THREAD_CLOSED: Final = "thread/closed"
 THREAD_NAME: Final = "thread/name/updated"
 RATE_LIMITS: Final = "account/rateLimits/updated"
 ACCOUNT_UPDATED: Final = "account/updated"
+LOGIN_COMPLETED: Final = "account/login/completed"
 ERROR: Final = "error"
 
 DELTA_OF: Final[dict[str, str]] = {  # what type of item a delta belongs to
@@ -48,6 +49,7 @@ QUOTA_EXCEEDED: Final = "quota/exceeded"
 APPROVAL_REQUESTED: Final = "approval/requested"
 APPROVAL_RESOLVED: Final = "approval/resolved"
 QUEUE_CHANGED: Final = "queue/changed"
+AUTH_REQUIRED: Final = "auth/required"
 CONVERSATION_UPDATED: Final = "conversation/updated"
 FEED_RESET: Final = "feed/reset"
 CORE_STATE: Final = "core/state"
@@ -82,9 +84,17 @@ OURS: Final[dict[str, str]] = {
     QUEUE_CHANGED: (
         "The messages waiting in this conversation. `data`: `{queue: [...], reason}`; `reason`"
         " is `added`, `started`, `steered`, `edited`, `removed`, `reordered`, `cleared`,"
-        " `failed`, `restored`, `quota` (the first message waits for room in a quota), `held`"
-        " (all was stopped) or `resumed`; with `failed`, `error` says why the message was given"
-        " up, and `waits` of the first message in `queue` says for what it waits."
+        " `failed`, `restored`, `waiting_for_login`, `signed_in`, `quota` (the first message waits"
+        " for room in a quota), `held` (all was stopped) or `resumed`; with `failed`, `error` says"
+        " why the message was given up, and `waits` of the first message in `queue` says for what"
+        " it waits."
+    ),
+    AUTH_REQUIRED: (
+        "Somebody has to sign in. `data`: `{turnId, code, http_status, detail, hint, resend,"
+        " submit_ids}`; `code` is a reason of `/auth/status`, `http_status` the answer of the"
+        " model's provider. `resend`: the messages wait and are sent once after a login; else the"
+        " turn had already done something, or no login can help, and they are not sent again. It"
+        " is over when the turn goes on after all, or with the next `account/updated`."
     ),
     CONVERSATION_UPDATED: "Title, model, policy or thread changed. `data`: the conversation.",
     FEED_RESET: (
@@ -113,7 +123,8 @@ ENVELOPE: Final[dict[str, str]] = {
     "type": "What happened; see below.",
     "item_type": "On events about an item: `agentMessage`, `commandExecution`, `fileChange` …",
     "text": "On deltas: the text to append.",
-    "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …",
+    "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …;"
+    " on `error`: `retrying` (progress, the core tries again) or `failed`.",
     "synthetic": "Only on events that this server made in the core's stead: the reason. `history`:"
     " it happened while nobody was connected to the core, and is told from what the core keeps.",
     "policy": "Only on `turn/started`: all that the turn runs under.",

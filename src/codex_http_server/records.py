@@ -60,6 +60,8 @@ class SubmitRecord(msgspec.Struct, kw_only=True):
     overrides: Stated = Stated()
     output_schema: Any = None
     error: str | None = None
+    held: Literal["login"] | None = None  # it waits for more than its turn
+    revert: str | None = None  # a refused turn with it, which the core must forget first
     created_ms: int = 0
 
 

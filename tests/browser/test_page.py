@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from codex_http_server.testing.answers import Command, Drop, Gate, Patch, Reasoning, Text
 from tests.support.server import Server, Site, start
+from tests.support.signin import LoginSite
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 ARGS = [
@@ -216,3 +217,16 @@ def test_the_page_fits_a_narrow_screen(page: Page, server: Server) -> None:
     expect(page.locator("#list")).to_be_hidden()
     page.click("#list-toggle")
     expect(page.locator("#list")).to_be_visible()
+
+
+def test_a_refused_login_says_what_to_do_and_that_the_message_waits(
+    page: Page, signed_in_site: LoginSite
+) -> None:
+    signed_in_site.provider.authorise = lambda _: 401
+    with start(signed_in_site) as server:
+        server.wait_ready()
+        _open(page, server)
+        _say(page, "hello")
+        told = page.locator(".notice", has_text="Sign in again")
+        expect(told).to_contain_text("is sent after the login")
+        expect(page.locator("#queue-list li")).to_contain_text("waits for a login")

@@ -6,8 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from tests.support.server import Server, Site, left_behind, start
+
+AnySite = TypeVar("AnySite", bound=Site)
 
 GONE = 3.0  # seconds for the kernel to end the commands of a dead core (half a second measured)
 
@@ -15,7 +18,13 @@ GONE = 3.0  # seconds for the kernel to end the commands of a dead core (half a 
 @contextmanager
 def site_at(root: Path) -> Iterator[Site]:
     """Folders and a scripted model; after the block no process may be left."""
-    site = Site(root)
+    with watched(Site(root)) as site:
+        yield site
+
+
+@contextmanager
+def watched(site: AnySite) -> Iterator[AnySite]:
+    """Close the site after the block; then no process may be left."""
     try:
         yield site
     finally:

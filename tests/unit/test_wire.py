@@ -63,12 +63,12 @@ GOLDEN: list[tuple[str, bytes, dict[str, Any]]] = [
     (
         "error",
         b"{" + IDS + b',"error":{"message":"x"},"willRetry":true}',
-        {"thread": "T", "turn_id": "t", "retry": True},
+        {"thread": "T", "turn_id": "t", "status": "retrying", "retry": True},
     ),
     (
         "error",
         b"{" + IDS + b',"error":{"message":"x"},"willRetry":false}',
-        {"thread": "T", "turn_id": "t"},
+        {"thread": "T", "turn_id": "t", "status": "failed"},
     ),
     ("thread/started", b'{"thread":{"id":"T","status":{"type":"idle"}}}', {"thread": "T"}),
     ("thread/status/changed", b'{"threadId":"T","status":{"type":"active"}}', {"thread": "T"}),

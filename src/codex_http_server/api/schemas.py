@@ -33,10 +33,21 @@ class Health(Answer):
 
 
 class Ready(Answer):
-    """Whether a message would be accepted now, and if not, why."""
+    """Whether a message would be accepted now, and if not, why. `notes` are no reasons: another
+    process on the Codex home, say."""
 
     ready: bool
     reasons: list[str]
+    notes: list[str]
+
+
+class NeighbourView(Answer):
+    """A process that uses the Codex home besides this server and its core."""
+
+    pid: int
+    command: str
+    since: str
+    holds: list[str]
 
 
 class AuthStatus(Answer):
@@ -50,6 +61,8 @@ class AuthStatus(Answer):
     requires_login: bool
     reason: str | None
     detail: str | None = None
+    hint: str | None = None
+    also_using_home: list[NeighbourView] = []
 
 
 class ConversationView(Answer):
@@ -81,6 +94,14 @@ class ConversationPage(Answer):
     next_cursor: str | None
 
 
+class LoginNeeded(Answer):
+    """Why a message waits for a login. `code` is a reason of `/auth/status`."""
+
+    code: str
+    detail: str
+    hint: str
+
+
 class Submitted(Answer):
     """What became of a message so far. `events` streams what follows."""
 
@@ -90,6 +111,7 @@ class Submitted(Answer):
     events: str
     policy: dict[str, Any]
     error: str | None = None
+    login: LoginNeeded | None = None
 
 
 class Finished(Submitted):
@@ -166,7 +188,7 @@ class QueuedView(Answer):
 
     submit_id: str
     input: list[dict[str, Any]]
-    status: Literal["queued"]
+    status: Literal["queued", "waiting_for_login"]
     waits: Waits | None
     overrides: dict[str, Any]
     created_at: str

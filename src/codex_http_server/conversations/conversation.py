@@ -19,6 +19,7 @@ from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import now_ms
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.ledger import Ledger
+from codex_http_server.conversations.login import Login
 from codex_http_server.conversations.quota import Over
 from codex_http_server.conversations.thread import ThreadLink
 from codex_http_server.engine.base import Engine, Thread
@@ -55,6 +56,11 @@ class Host(Protocol):
     @property
     def ledger(self) -> Ledger:
         """What was spent, and whether there is room for more."""
+        ...
+
+    @property
+    def login(self) -> Login:
+        """The login of the core's home."""
         ...
 
     def bind(self, thread_id: str, conversation: Conversation) -> None:

@@ -16,6 +16,7 @@ from codex_http_server.clock import new_id, now_ms
 from codex_http_server.conversations import policy
 from codex_http_server.conversations.conversation import Conversation
 from codex_http_server.conversations.ledger import Ledger
+from codex_http_server.conversations.login import Login, NoLogin
 from codex_http_server.conversations.messages import Messages
 from codex_http_server.conversations.quota import Over
 from codex_http_server.conversations.watchdog import Limits, Watchdog
@@ -81,6 +82,7 @@ class Manager:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._ready = False
+        self.login: Login = NoLogin()
         self.on_server_event: AccountFilter = lambda draft: draft
         self.on_core_state: Callable[[CoreState], None] = lambda _: None
 
@@ -261,6 +263,17 @@ class Manager:
     def loaded(self) -> list[Open]:
         """The conversations that are open here, in no order."""
         return list(self._open.values())
+
+    def renew_core(self) -> None:
+        """Start the core anew as soon as no turn runs; until then no new one starts."""
+        self._watchdog.renew = True
+        if self._ready:
+            self._watchdog.look(self.loaded(), self.engine, now_ms())
+
+    def on_signed_in(self) -> None:
+        """Somebody signed in: what waits for that may be sent."""
+        for entry in self._open.values():
+            entry.messages.on_signed_in()
 
     # --- life -------------------------------------------------------------------------------
 

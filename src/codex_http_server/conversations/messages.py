@@ -17,6 +17,7 @@ import msgspec
 from codex_http_server import events
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.conversation import PREVIEW, SETTLE, Conversation
+from codex_http_server.conversations.loginwait import LoginWait
 from codex_http_server.conversations.queue import Queue, refuse
 from codex_http_server.conversations.quota import Over
 from codex_http_server.conversations.submission import Submission, preview
@@ -40,7 +41,7 @@ from codex_http_server.state import DECISIONS, Action, Phase
 
 log = get_logger(__name__)
 
-Status = Literal["started", "steered", "queued", "removed", "ended"]
+Status = Literal["started", "steered", "queued", "waiting_for_login", "removed", "ended"]
 DONE: Final = ("ended", "removed")
 
 
@@ -55,6 +56,7 @@ class Messages:
         self.queue = Queue(conversation)
         self._starting: SubmitRecord | None = None
         self._underway = Underway()
+        self._login_wait = LoginWait(conversation, self.queue, self._underway)
         self._kicked = False
         conversation.on_appended = self._on_appended
 
@@ -74,7 +76,7 @@ class Messages:
         if record.state == "removed":
             return "removed"
         if record.state in WAITING:
-            return "queued"
+            return "waiting_for_login" if record.held else "queued"
         if record not in self._underway:
             return "ended"
         return "steered" if record.state == "steered" else "started"
@@ -182,6 +184,9 @@ class Messages:
 
     async def _start(self, record: SubmitRecord) -> None:
         """Start a turn with this message; it is on disk before the core hears of it."""
+        if await self._login_wait.holds(record):
+            await self.queue.add(record, first=False)
+            return
         record.state = "starting"
         self._begin(record)
         try:
@@ -354,12 +359,17 @@ class Messages:
 
     def _on_appended(self, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
-            if draft.type == events.TURN_STARTED:
-                self._turn_started(draft.turn_id)
-            elif draft.type == events.TURN_COMPLETED:
-                self._turn_ended(draft.turn_id)
-            elif draft.item_type == "userMessage":
-                self._recognise(draft)
+            match draft.type:
+                case events.TURN_STARTED:
+                    self._turn_started(draft.turn_id)
+                case events.TURN_COMPLETED:
+                    self._turn_ended(draft)
+                case events.ERROR:
+                    self._login_wait.on_error(draft)
+                case _ if draft.item_type == "userMessage":
+                    self._recognise(draft)
+                case _:
+                    self._login_wait.note(draft)
 
     def _turn_started(self, turn_id: str | None) -> None:
         record = self._underway.started(turn_id)
@@ -373,7 +383,12 @@ class Messages:
         conversation = self._conversation
         self.queue.restore(await self._log.waiting(conversation.id))
         shown: list[object] = []
-        await conversation.recover(self._in_doubt, lambda event: shown.append(_shown_by(event)))
+
+        def seen(event: Event) -> None:
+            shown.append(_shown_by(event))
+            self._login_wait.note(event)
+
+        await conversation.recover(self._in_doubt, seen)
         for record in await self._log.submits_of(conversation.id, conversation.open.turn_ids()):
             if record.state in ("started", "steered"):
                 self._underway.join(record)
@@ -387,9 +402,10 @@ class Messages:
         """Whether the core may have a message of which we do not know that it has."""
         return any(record.state in ("starting", "steering") for record in self.queue)
 
-    def _turn_ended(self, turn_id: str | None) -> None:
-        self._turn_started(turn_id)  # one that ends without a start has a message all the same
-        for record in self._underway.ended(turn_id):
+    def _turn_ended(self, end: Draft) -> None:
+        self._turn_started(end.turn_id)  # one that ends without a start has a message all the same
+        self._login_wait.on_turn_end(end)
+        for record in self._underway.ended(end.turn_id):
             self._send_again(record)
         self._mark()
         self.kick()
@@ -428,13 +444,19 @@ class Messages:
         self._conversation.meter.unheard()
         self._conversation.thread.unheard(self._in_doubt)
 
+    def on_signed_in(self) -> None:
+        """Somebody signed in."""
+        self._login_wait.release()
+        self.kick()
+
     # --- sending what waits -----------------------------------------------------------------
 
     def kick(self) -> None:
         """Send the next waiting message, if nothing runs. Called when that may have changed."""
         host = self._conversation.host
         ready = self._engine.state.state == "ready" and host.accepting and not host.holds_back
-        if len(self.queue) and ready and not self._kicked:
+        first = self.queue.first()
+        if first is not None and not first.held and ready and not self._kicked:
             self._kicked = True
             self._conversation.host.spawn(self._pump())
 
@@ -453,7 +475,15 @@ class Messages:
     async def _send_first(self) -> bool:
         """Send the first waiting message; False if it could not be sent now."""
         record = self.queue.first()
-        if record is None or self.phase is not Phase.IDLE or self._is_held(record):
+        if record is None or record.held or self.phase is not Phase.IDLE or self._is_held(record):
+            return False
+        if await self._login_wait.holds(record):
+            self.queue.announce("waiting_for_login", record)
+            return False
+        await self._login_wait.forget_refused(record)
+        if record is not self.queue.first():  # it was taken back, or another one put before it
+            return True
+        if self._is_held(record):
             return False
         self.queue.take(record)
         record.state = "starting"

@@ -81,6 +81,13 @@ class Queue:
         self._waits = None
         self.announce("resumed")
 
+    def put_first(self, records: Sequence[SubmitRecord], reason: str) -> None:
+        """Put messages that had a turn first in line again, in this order."""
+        for record in reversed(records):
+            self._outbox.add(record, first=True)
+        if records:
+            self.announce(reason, *records)
+
     def take(self, record: SubmitRecord) -> None:
         """Take a message out, for a turn. The caller announces it."""
         self._outbox.take(record.id)

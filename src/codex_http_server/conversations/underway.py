@@ -59,6 +59,17 @@ class Underway:
             self._shown.discard(record.id)
         return unread[::-1]
 
+    def of_turn(self, turn_id: str | None) -> list[SubmitRecord]:
+        """The messages of a turn, in the order in which they were sent."""
+        return [record for record in self if record.turn_id == turn_id]
+
+    def drop(self, record: SubmitRecord) -> None:
+        """A message has no turn any more."""
+        self._in_turns.pop(record.id, None)
+        self._shown.discard(record.id)
+        if self.expected is record:
+            self.expected = None
+
     def lost(self) -> SubmitRecord | None:
         """The core is gone: the message that was still to get its turn, now in doubt."""
         record, self.expected = self.expected, None

@@ -49,6 +49,7 @@ class Watchdog:
         self._recycled_ms = -REST
         self._stuck: dict[str, int] = {}  # turns that were told to end, and when
         self.holds_back = False
+        self.renew = False  # the core has to be started anew: its login is not the home's any more
 
     def look(self, entries: Iterable[Entry], engine: Engine, now: int) -> None:
         """Act on what is due at `now` (ms)."""
@@ -82,10 +83,11 @@ class Watchdog:
         deaf = {turn for turn, since in self._stuck.items() if now - since > OBEY}
         budget, memory = self._limits.core_memory, engine.memory
         rested = now - self._recycled_ms >= REST
-        self.holds_back = bool(budget and rested and memory > CAP * budget)
+        self.holds_back = self.renew or bool(budget and rested and memory > CAP * budget)
         wanted = bool(budget and memory > budget) or bool(deaf) or engine.outdated
-        if wanted and rested and all(self._is_quiet(entry, deaf) for entry in loaded):
-            self._recycled_ms, self.holds_back = now, False
+        quiet = all(self._is_quiet(entry, deaf) for entry in loaded)
+        if (wanted and rested and quiet) or (self.renew and not turns):
+            self._recycled_ms, self.holds_back, self.renew = now, False, False
             log.info(
                 "the core is recycled",
                 memory=memory,

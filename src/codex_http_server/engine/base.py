@@ -164,6 +164,10 @@ class Engine(Protocol):
         """
         ...
 
+    async def revert_turn(self, thread_id: str, turn_id: str) -> None:
+        """Have the thread forget this turn and all after it. No error if there is no such turn."""
+        ...
+
     async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:
         """Ask the turn to end; its end comes as an event. No error if it has ended already."""
         ...

@@ -79,6 +79,11 @@ class CodexEngine:
         """The pid of the running core."""
         return self._core.pid
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The pids of core and keeper: whatever a core starts is below one of them."""
+        return self._core.pids
+
     async def run(self) -> None:
         """See `Core.run`."""
         await self._core.run()
@@ -234,6 +239,13 @@ class CodexEngine:
                 return False
             raise CoreRefused(error.message, core_code=error.rpc_code) from error
         return True
+
+    async def revert_turn(self, thread_id: str, turn_id: str) -> None:
+        try:
+            await self._ask("thread/revert", {"threadId": thread_id, "beforeTurnId": turn_id})
+        except CoreError as error:
+            if "turn not found" not in error.message:
+                raise CoreRefused(error.message, core_code=error.rpc_code) from error
 
     async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from codex_http_server.events import ITEM_COMPLETED, TEXT_DELTAS, Draft
+from codex_http_server.events import ERROR, ITEM_COMPLETED, TEXT_DELTAS, Draft
 
 RequestId = int | str
 
@@ -128,7 +128,7 @@ def _general(method: str, params: msgspec.Raw, at_ms: int) -> Notice:
         turn_id=p.turnId or (p.turn.id if p.turn else None),
         item_id=p.itemId or (p.item.id if p.item else None),
         item_type=p.item.type if p.item else None,
-        status=_status(p) or ("completed" if method == ITEM_COMPLETED else None),
+        status=_status(method, p),
     )
     return Notice(draft, p.threadId or (p.thread.id if p.thread else None), p.willRetry)
 
@@ -142,8 +142,10 @@ def _unshaped(method: str, params: msgspec.Raw, at_ms: int) -> Notice:
     return Notice(Draft(method, params, at_ms, turn_id=ids.turnId), ids.threadId)
 
 
-def _status(params: _Params) -> str | None:
+def _status(method: str, params: _Params) -> str | None:
+    if method == ERROR:  # a retry is progress
+        return "retrying" if params.willRetry else "failed"
     for named in (params.turn, params.item):
         if named is not None and isinstance(named.status, str):
             return named.status
-    return None
+    return "completed" if method == ITEM_COMPLETED else None

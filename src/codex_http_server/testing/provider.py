@@ -5,18 +5,13 @@ plain `with`. It answers `POST /v1/responses` and `GET /v1/models`; other paths 
 kept in `Provider.other_calls`.
 """
 
-import asyncio
 import itertools
 import secrets
-import socket
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self, TypeAlias
 
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -25,11 +20,11 @@ from codex_http_server.testing.answers import Fail, Step
 from codex_http_server.testing.core_config import Setting, core_config
 from codex_http_server.testing.requests import ModelRequest, decode
 from codex_http_server.testing.responses import error_body, frames, http_error, http_headers
+from codex_http_server.testing.serving import Serving
 from codex_http_server.testing.streaming import EventStream
 
 Script: TypeAlias = Callable[[ModelRequest], Sequence[Step]]
-
-CLOSE_SECONDS = 2.0
+Authorise: TypeAlias = Callable[[Mapping[str, str]], int | None]
 
 
 class Answers:
@@ -59,36 +54,39 @@ class Provider:
     `script` is called in the server's thread, so it must not block. When there is nothing to
     answer, or the script raises, the core gets a 400, which it does not try again, and the
     reason stands in `failures`. Of the requests the last `keep` are remembered.
+
+    `authorise` looks at the headers of each request; a status that it gives is the answer, and
+    the request stands in `refused` instead of `requests`.
     """
 
-    _loop: asyncio.AbstractEventLoop  # of the server's thread, known once `_ready` is set
-
-    def __init__(self, script: Script | None = None, keep: int = 1000) -> None:
+    def __init__(
+        self,
+        script: Script | None = None,
+        keep: int = 1000,
+        authorise: Authorise | None = None,
+    ) -> None:
         self.script = script
+        self.authorise = authorise
+        self.refused: list[ModelRequest] = []
         self.answers = Answers()
         self.requests: list[ModelRequest] = []
         self.other_calls: list[str] = []
         self.failures: list[str] = []
-        self.url = ""
         self._keep = keep
         self._count = 0
         self._came = threading.Condition()
-        self._ready = threading.Event()
-        self._closing = asyncio.Event()
+        self._serving = Serving(self._routes(), "scripted-provider")
         # Ids stay unique when a core's home outlives this provider.
         self._tags = map(f"{secrets.token_hex(3)}_{{}}".format, itertools.count(1))
 
+    @property
+    def url(self) -> str:
+        """The base of the API, …/v1."""
+        return self._serving.url + "/v1"
+
     def __enter__(self) -> Self:
         """Listen on a free port of 127.0.0.1; returns once requests are answered."""
-        listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        self._server = uvicorn.Server(self._uvicorn_config())
-        self._thread = threading.Thread(
-            target=self._server.run, args=([listener],), name="scripted-provider", daemon=True
-        )
-        self._thread.start()
-        if not self._ready.wait(10):
-            raise TimeoutError("the scripted provider did not start within 10 s")
+        self._serving.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -97,13 +95,7 @@ class Provider:
 
     def close(self) -> None:
         """Cut all streams and end the thread; RuntimeError if that takes more than 2 s."""
-        if not self._thread.is_alive():
-            return
-        self._server.should_exit = True
-        self._loop.call_soon_threadsafe(self._closing.set)
-        self._thread.join(CLOSE_SECONDS)
-        if self._thread.is_alive():
-            raise RuntimeError(f"the scripted provider did not end within {CLOSE_SECONDS} s")
+        self._serving.close()
 
     def expect(self, *steps: Step) -> None:
         """Short for `answers.expect`."""
@@ -126,40 +118,29 @@ class Provider:
                 raise LookupError(f"request {count} was forgotten: only {self._keep} are kept")
             return self.requests[place]
 
-    @asynccontextmanager
-    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
-        self._loop = asyncio.get_running_loop()
-        self._ready.set()
-        yield
-
-    def _uvicorn_config(self) -> uvicorn.Config:
-        routes = [
+    def _routes(self) -> list[Route]:
+        return [
             Route("/v1/responses", self._respond, methods=["POST"]),
             Route("/v1/models", _models),
             Route("/{path:path}", self._unknown, methods=["GET", "POST", "PUT", "DELETE"]),
         ]
-        return uvicorn.Config(
-            Starlette(routes=routes, lifespan=self._lifespan),
-            # A cut connection is what the script asked for; uvicorn would log it as an error.
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            ws="none",
-            timeout_graceful_shutdown=1,
-        )
 
     async def _respond(self, request: Request) -> Response | EventStream:
         try:
             asked = decode(dict(request.headers), await request.body())
         except ValueError as error:
             return _error(self._fail(str(error)))
+        status = None if self.authorise is None else self.authorise(asked.headers)
+        if status is not None:
+            self.refused.append(asked)
+            return _error(Fail(status))
         self._record(asked)
         steps = self._answer(asked)
         error = http_error(steps)
         if error is not None:
             return _error(error)
         parts = frames(steps, next(self._tags))
-        return EventStream(parts, http_headers(steps), asked, self._closing, self.failures)
+        return EventStream(parts, http_headers(steps), asked, self._serving.closing, self.failures)
 
     def _record(self, asked: ModelRequest) -> None:
         with self._came:

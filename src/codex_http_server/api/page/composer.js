@@ -159,7 +159,8 @@ export class Composer {
         const text = inputText(each.input);
         const remove = button("Remove", "quiet", () => this.remove(each.submit_id, remove));
         remove.setAttribute("aria-label", `Remove: ${text.slice(0, 60)}`);
-        return el("li", "", el("span", "text", text), remove);
+        const waits = each.status === "waiting_for_login" ? el("span", "hint", "waits for a login") : null;
+        return el("li", "", el("span", "text", text), waits, remove);
       }),
     );
   }

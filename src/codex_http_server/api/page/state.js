@@ -178,7 +178,13 @@ const HANDLERS = {
     state.core = data;
     changes.parts.add("core");
   },
-  "auth/required": (state, event, data, changes) => changes.parts.add("auth"),
+  "auth/required"(state, event, data, changes) {
+    changes.parts.add("auth");
+    if (!event.turn_id) return;
+    const turn = turnOf(state, event.turn_id);
+    turn.login = data;
+    changes.turns.add(turn);
+  },
   "feed/reset": (state, event, data, changes) => changes.parts.add("reload"),
   "conversation/deleted": (state, event, data, changes) => changes.parts.add("reload"),
 
@@ -225,7 +231,7 @@ function turnOf(state, turnId) {
   const id = turnId ?? "";
   let turn = state.turns.get(id);
   if (!turn) {
-    turn = { id, status: null, turn: null, diff: null, synthetic: null, notice: null };
+    turn = { id, status: null, turn: null, diff: null, synthetic: null, notice: null, login: null };
     turn.items = new Map();
     turn.approvals = new Map();
     state.turns.set(id, turn);
@@ -251,8 +257,8 @@ function turnChanged(turn, changes) {
 
 function itemChanged(state, entry, changes) {
   const turn = state.turns.get(entry.turnId);
-  if (turn.notice?.retry && entry.status !== "discarded") {
-    turn.notice = null; // it goes on: the retry worked
+  if ((turn.notice?.retry || turn.login) && entry.status !== "discarded") {
+    turn.notice = turn.login = null; // it goes on: the retry worked
     changes.turns.add(turn);
   }
   changes.items.add(entry);

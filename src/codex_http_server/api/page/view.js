@@ -57,19 +57,29 @@ export class View {
     for (const approval of turn.approvals.values()) {
       drawApproval(section, approval, this.items.get(`${turn.id} ${approval.itemId}`)?.node);
     }
-    const now = JSON.stringify([turn.status, turn.synthetic, turn.notice, turn.diff, turn.turn]);
+    const now = JSON.stringify([turn.status, turn.synthetic, turn.notice, turn.login, turn.diff, turn.turn]);
     if (now === section.drawn) return;
     section.drawn = now;
     const parts = [];
     if (turn.notice) parts.push(notice(turn.notice));
     if (turn.diff) parts.push(turnDiff(turn.diff, section.foot));
     if (["completed", "interrupted", "failed"].includes(turn.status)) parts.push(ending(turn));
+    if (turn.login) parts.push(signIn(turn.login));
     section.foot.replaceChildren(...parts);
   }
 }
 
 function notice({ retry, text }) {
   return el("p", retry ? "notice retry" : "notice failed", retry ? `The model's stream broke, retrying: ${text}` : plain(text));
+}
+
+/** The provider refused the login: what to do, and what becomes of the message. */
+function signIn({ detail, hint, resend, submit_ids: ids }) {
+  const node = el("div", "notice failed", el("strong", "", "Sign in again"), `: ${plain(detail)}`);
+  node.append(el("p", "hint", hint));
+  if (resend) node.append(el("p", "hint", "The message waits and is sent after the login."));
+  else if (ids.length) node.append(el("p", "hint", "The turn had already begun its work, so the message is not sent again."));
+  return node;
 }
 
 function turnDiff(diff, foot) {

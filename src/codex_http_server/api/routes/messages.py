@@ -9,6 +9,7 @@ import asyncio
 from contextlib import suppress
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,9 +21,10 @@ from codex_http_server.api.eventstream import MEDIA_TYPE, EventStream, Write
 from codex_http_server.api.idempotency import key_of
 from codex_http_server.api.schemas import Finished, QueuedView, QueueView, Submitted
 from codex_http_server.api.services import Services, Use
+from codex_http_server.auth.callers import Caller
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.manager import Open
-from codex_http_server.conversations.messages import DONE
+from codex_http_server.conversations.messages import DONE, Status
 from codex_http_server.conversations.submission import Submission
 from codex_http_server.errors import StorageFull
 from codex_http_server.events import TURN_COMPLETED, Event
@@ -69,13 +71,15 @@ async def send(
         own_turn=streaming or wait > 0,
     )
     entry = await services.manager.get(conversation_id)
+    if streaming:
+        services.streams.need(caller)
     record = await entry.messages.submit(wanted)
     if streaming:
-        return EventStream(lambda write: _turn(services, entry, record, write))
+        return EventStream(lambda write: _stream(services, entry, record, write, caller))
     if wait and (done := await _within(entry, record, wait)) is not None:
         with suppress(StorageFull):  # the turn has ended, but its end can't be kept right now
             return await _finished(services, entry, done)
-    return JSONResponse(_submitted(entry, record), 202)
+    return JSONResponse(_submitted(services, entry, record), 202)
 
 
 def wants_stream(request: Request) -> bool:
@@ -83,7 +87,7 @@ def wants_stream(request: Request) -> bool:
     return MEDIA_TYPE in request.headers.get("accept", "")
 
 
-def _submitted(entry: Open, record: SubmitRecord) -> dict[str, Any]:
+def _submitted(services: Services, entry: Open, record: SubmitRecord) -> dict[str, Any]:
     effective = policy.effective(entry.conversation.record, record.overrides)
     body = {
         "submit_id": record.id,
@@ -92,15 +96,20 @@ def _submitted(entry: Open, record: SubmitRecord) -> dict[str, Any]:
         "events": f"/conversations/{record.conversation_id}/events?after={record.after}",
         "policy": views.policy_fields(effective),
     }
-    return body | ({"error": record.error} if record.error else {})
+    if record.error:
+        body["error"] = record.error
+    if body["status"] == "waiting_for_login" and services.login.why is not None:
+        body["login"] = msgspec.to_builtins(services.login.why)
+    return body
 
 
 async def _within(entry: Open, record: SubmitRecord, seconds: float) -> SubmitRecord | None:
     try:
         async with asyncio.timeout(seconds):
-            return await entry.messages.wait(record, DONE)
+            done = await entry.messages.wait(record, (*DONE, "waiting_for_login"))
     except TimeoutError:
         return None
+    return done if entry.messages.status(done) in DONE else None
 
 
 async def _finished(services: Services, entry: Open, record: SubmitRecord) -> Response:
@@ -111,27 +120,39 @@ async def _finished(services: Services, entry: Open, record: SubmitRecord) -> Re
         else []
     )
     turns = views.turns(found)
-    body = _submitted(entry, record) | {
+    body = _submitted(services, entry, record) | {
         "turn": turns[-1]["turn"] if turns else None,
         "reply": views.reply(found),
     }
     return JSONResponse(body, 200)
 
 
+async def _stream(
+    services: Services, entry: Open, record: SubmitRecord, write: Write, caller: Caller
+) -> None:
+    with services.streams.one(caller):
+        await _turn(services, entry, record, write)
+
+
 async def _turn(services: Services, entry: Open, record: SubmitRecord, write: Write) -> None:
     """The turn of one message as a stream that ends with it; comments while it waits."""
     await write(sse.OPENING)
-    while (bound := await _bound(entry, record, services.heartbeat)) is None:
+    told = False
+    while (bound := await _bound(entry, record, services.heartbeat, told)) is None:
         if services.feed.closed:
             await write(sse.bare_frame(streams.core_frame(services, "the server is stopping")))
             return
-        await write(sse.COMMENT)
-    if bound.turn_id is None:  # removed from the queue, or refused by the core
-        await write(sse.bare_frame(streams.submit_frame(_submitted(entry, bound))))
+        waits = not told and entry.messages.status(record) == "waiting_for_login"
+        told = told or waits
+        login = streams.login_frame(_submitted(services, entry, record)) if waits else None
+        await write(sse.COMMENT if login is None else sse.bare_frame(login))
+    turn_id = bound.turn_id  # as it is now: a refused message gives its turn back
+    if turn_id is None:  # removed from the queue, or refused by the core
+        await write(sse.bare_frame(streams.submit_frame(_submitted(services, entry, bound))))
         return
 
     def ours(event: Event) -> bool:
-        return event.turn_id == bound.turn_id
+        return event.turn_id == turn_id
 
     plan = streams.Plan(
         conversation_id=record.conversation_id,
@@ -143,13 +164,20 @@ async def _turn(services: Services, entry: Open, record: SubmitRecord, write: Wr
     await streams.follow(services, plan, write)
 
 
-async def _bound(entry: Open, record: SubmitRecord, seconds: float) -> SubmitRecord | None:
-    """The message once it has a turn or never will; None when the time is up."""
+async def _bound(
+    entry: Open, record: SubmitRecord, seconds: float, told: bool
+) -> SubmitRecord | None:
+    """The message once it has a turn or never will; None when the time is up, or when it waits
+    for a login and that was not `told` yet."""
+    wanted: tuple[Status, ...] = ("started", *DONE)
     try:
         async with asyncio.timeout(seconds):
-            return await entry.messages.wait(record, ("started", *DONE))
+            found = await entry.messages.wait(
+                record, wanted if told else (*wanted, "waiting_for_login")
+            )
     except TimeoutError:
         return None
+    return found if entry.messages.status(found) in wanted else None
 
 
 # --- the queue ------------------------------------------------------------------------------
