@@ -336,7 +336,7 @@ class QuotaExceeded(ServerError):
     code = "quota_exceeded"
     title = "The quota is used up"
 
-    def __init__(self, detail: str, *, retry_after: int | None = None, **extra: Any) -> None:
+    def __init__(self, detail: str, *, retry_after: int = 0, **extra: Any) -> None:
         super().__init__(detail, **extra)
         self.retry_after = retry_after or 0
 

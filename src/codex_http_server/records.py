@@ -37,6 +37,7 @@ class ConversationRecord(msgspec.Struct, kw_only=True):
     resolved_approval: Any = None
     resolved_sandbox: dict[str, Any] = {}
     archived: bool = False
+    held: bool = False  # all was stopped: what waits is not sent until someone says so
     status: Literal["idle", "running"] = "idle"
     open_since: int = 0  # seq before which nothing in the core is open; 0: nothing is open
     created_ms: int = 0

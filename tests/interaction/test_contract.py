@@ -173,6 +173,7 @@ def test_the_answers_to_posts_are_what_their_models_say(
         (schemas.InterruptedAll, server.post("/interrupt", None, 202)),
         (schemas.NewTicket, server.post("/tickets", {"path": "/events"}, 201)),
         (schemas.NewToken, server.post("/tokens", {"name": "new"}, 201, headers=admin)),
+        (schemas.ResumedAll, server.post("/resume", None, 202)),
     ):
         model.model_validate(body, strict=True)
     assert (started["status"], queued["status"], queued["turn_id"]) == ("started", "queued", None)

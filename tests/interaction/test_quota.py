@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from codex_http_server.testing.answers import Command, Gate, Text, Usage
-from codex_http_server.testing.reader import Event
+from codex_http_server.testing.reader import Event, Reader
 from tests.support.codes import refused
 from tests.support.commands import until
 from tests.support.judge import check_whole
@@ -39,6 +39,10 @@ def quota_view(server: Server, conversation: str) -> Any:
 
 def queue(server: Server, conversation: str) -> Any:
     return server.get(f"/conversations/{conversation}/queue")["data"]
+
+
+def ends(reader: Reader) -> list[Event]:
+    return [event for event in list(reader.events) if event["type"] == "turn/completed"]
 
 
 def exceeded(events: list[Event]) -> list[Any]:
@@ -201,12 +205,13 @@ def test_what_waits_is_sent_when_the_limit_is_raised(site: Site) -> None:
         ]
     site.provider.expect(Text("three"))
     with limited(site, "conversation.turns=3") as server:
-        until(lambda: queue(server, conversation) == [], "it was sent")
-        until(lambda: server.get(f"/conversations/{conversation}")["status"] == "idle", "it ended")
-        texts = [request.user_text for request in site.provider.requests]
-        assert texts[-1].endswith("third")
-        assert exceeded(server.events(conversation)) == []
-        check_whole(server.events(conversation))
+        with server.read(conversation) as reader:
+            reader.wait(lambda e: len(ends(reader)) == 3)
+        assert queue(server, conversation) == []
+        assert site.provider.requests[-1].user_text == "third"
+        events = server.events(conversation)
+        assert exceeded(events) == []
+        check_whole(events)
 
 
 # --- what runs -------------------------------------------------------------------------------

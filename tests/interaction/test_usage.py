@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from codex_http_server.clock import rfc3339
 from codex_http_server.engine.rpc import Peer
 from codex_http_server.engine.transport import connect_socket
 from codex_http_server.testing.answers import Command, Fail, Gate, Headers, Text, Usage
-from tests.support.backend import backend, limits, sign_in
+from codex_http_server.testing.issuer import Trouble
 from tests.support.server import PATIENCE, Server, Site, start
+from tests.support.signin import LoginSite
 
 PERCENT = "x-codex-primary-used-percent"
 
@@ -46,74 +51,76 @@ async def _core_asks(site: Site, method: str, params: dict[str, Any]) -> None:
 # --- rate limits ----------------------------------------------------------------------------
 
 
-def test_signed_in_the_limits_are_those_of_the_backend(site: Site) -> None:
-    with backend() as there:
-        sign_in(site, there)
-        with start(site) as server:
-            server.wait_ready()
-            found = server.get("/auth/usage")
-            assert found["reason"] is None
-            assert found["plan_type"] == "pro"
-            assert found["credits"] == {"has_credits": True, "unlimited": False, "balance": "12.3"}
-            assert found["rate_limits"] == [
-                {
-                    "limit_id": "codex",
-                    "limit_name": None,
-                    "window": window,
-                    "used_percent": percent,
-                    "window_minutes": minutes,
-                    "resets_at": "2026-11-22T16:19:07.000Z",
-                    "reached": None,
-                }
-                for window, percent, minutes in (("primary", 12, 300), ("secondary", 3, 10080))
-            ]
-            assert found["core"]["rate_limits"]["rateLimits"]["primary"]["usedPercent"] == 12
-            assert found["core"]["token_usage"]["summary"]["lifetimeTokens"] == 123
-            assert found["fetched_at"]
-            assert found["stale"] is False
+@pytest.fixture
+def signed_in(signed_in_site: LoginSite) -> Iterator[Server]:
+    """A server that is signed in with ChatGPT."""
+    with start(signed_in_site) as running:
+        running.wait_ready()
+        yield running
 
 
-def test_the_backend_is_asked_once_a_minute_unless_told_to(site: Site) -> None:
-    with backend() as there:
-        sign_in(site, there)
-        with start(site) as server:
-            server.wait_ready()
-            for _ in range(3):
-                server.get("/auth/usage")
-            assert there.count("/wham/usage") == 1
-            there.answers["/wham/usage"] = limits(50, 4)
-            assert server.get("/auth/usage")["rate_limits"][0]["used_percent"] == 12
-            found = server.get("/auth/usage?refresh=1")
-            assert [row["used_percent"] for row in found["rate_limits"]] == [50, 4]
+def percents(found: Any) -> list[int]:
+    return [row["used_percent"] for row in found["rate_limits"]]
 
 
-def test_what_the_core_hears_from_the_model_is_merged_in(site: Site) -> None:
-    with backend() as there:
-        sign_in(site, there)
-        with start(site) as server:
-            server.wait_ready()
-            server.get("/auth/usage")
-            site.provider.expect(Headers({PERCENT: "77"}), Text("fine"))
-            with server.read_all() as reader:
-                server.run(server.conversation())
-                told = reader.wait_type("account/rateLimits/updated")
-            assert told["data"]["rateLimits"]["secondary"]["usedPercent"] == 3  # not forgotten
-            found = server.get("/auth/usage")
-            assert [row["used_percent"] for row in found["rate_limits"]] == [77, 3]
-            assert found["credits"]["balance"] == "12.3"
+def test_signed_in_the_limits_are_those_of_the_backend(signed_in: Server) -> None:
+    found = signed_in.get("/auth/usage")
+    assert found["reason"] is None
+    assert found["plan_type"] == found["core"]["rate_limits"]["rateLimits"]["planType"]
+    assert found["credits"] == {"has_credits": True, "unlimited": False, "balance": "5.39"}
+    core = found["core"]["rate_limits"]["rateLimits"]
+    assert found["rate_limits"] == [
+        {
+            "limit_id": "codex",
+            "limit_name": None,
+            "window": window,
+            "used_percent": percent,
+            "window_minutes": minutes,
+            "resets_at": rfc3339(core[window]["resetsAt"] * 1000),
+            "reached": None,
+        }
+        for window, percent, minutes in (("primary", 12, 300), ("secondary", 6, 10080))
+    ]
+    assert found["core"]["token_usage"]["summary"]["lifetimeTokens"] == 9_999
+    assert found["fetched_at"]
+    assert found["stale"] is False
 
 
-def test_a_backend_that_fails_is_said_and_what_is_known_stays(site: Site) -> None:
-    with backend() as there:
-        sign_in(site, there)
-        with start(site) as server:
-            server.wait_ready()
-            server.get("/auth/usage")
-            del there.answers["/wham/usage"], there.answers["/wham/profiles/me"]
-            found = server.get("/auth/usage?refresh=1")
-            assert found["reason"] == found["core"]["token_usage_reason"] == "unreadable"
-            assert found["rate_limits"][0]["used_percent"] == 12
-            assert found["core"]["token_usage"]["summary"]["lifetimeTokens"] == 123
+def test_the_backend_is_asked_once_a_minute_unless_told_to(
+    signed_in: Server, signed_in_site: LoginSite
+) -> None:
+    for _ in range(3):
+        signed_in.get("/auth/usage")
+    assert signed_in_site.issuer.calls["usage"] == 1
+    signed_in_site.issuer.backend.used_percent = 50
+    assert percents(signed_in.get("/auth/usage")) == [12, 6]
+    assert percents(signed_in.get("/auth/usage?refresh=1")) == [50, 25]
+
+
+def test_what_the_core_hears_from_the_model_is_merged_in(
+    signed_in: Server, signed_in_site: LoginSite
+) -> None:
+    signed_in.get("/auth/usage")
+    signed_in_site.provider.expect(Headers({PERCENT: "77"}), Text("fine"))
+    with signed_in.read_all() as reader:
+        signed_in.run(signed_in.conversation())
+        told = reader.wait_type("account/rateLimits/updated")
+    assert told["data"]["rateLimits"]["secondary"]["usedPercent"] == 6  # not forgotten
+    found = signed_in.get("/auth/usage")
+    assert percents(found) == [77, 6]
+    assert found["credits"]["balance"] == "5.39"
+
+
+def test_a_backend_that_fails_is_said_and_what_is_known_stays(
+    signed_in: Server, signed_in_site: LoginSite
+) -> None:
+    signed_in.get("/auth/usage")
+    for endpoint in ("usage", "profile"):
+        signed_in_site.issuer.trouble[endpoint] = Trouble(500)
+    found = signed_in.get("/auth/usage?refresh=1")
+    assert found["reason"] == found["core"]["token_usage_reason"] == "unreadable"
+    assert percents(found) == [12, 6]
+    assert found["core"]["token_usage"]["summary"]["lifetimeTokens"] == 9_999
 
 
 def test_without_a_login_there_are_no_limits_and_a_reason(site: Site) -> None:
@@ -144,18 +151,16 @@ def test_an_api_key_and_a_provider_without_login_are_told_apart(site: Site) -> N
         assert "sk-not" not in answer.text
 
 
-def test_the_limits_of_an_account_do_not_outlive_it(site: Site) -> None:
-    with backend() as there:
-        sign_in(site, there)
-        with start(site) as server:
-            server.wait_ready()
-            assert server.get("/auth/usage")["rate_limits"]
-            after = server.get("/events?limit=2000")["next_after"]
-            with server.read_all(f"?after={after}") as reader:
-                core_asks(site, "account/logout")
-                reader.wait_type("account/updated")
-            found = server.get("/auth/usage")
-            assert (found["rate_limits"], found["reason"]) == ([], "not_signed_in")
+def test_the_limits_of_an_account_do_not_outlive_it(
+    signed_in: Server, signed_in_site: LoginSite
+) -> None:
+    assert signed_in.get("/auth/usage")["rate_limits"]
+    after = signed_in.get("/events?limit=2000")["next_after"]
+    with signed_in.read_all(f"?after={after}") as reader:
+        core_asks(signed_in_site, "account/logout")
+        reader.wait_type("account/updated")
+    found = signed_in.get("/auth/usage")
+    assert (found["rate_limits"], found["reason"]) == ([], "not_signed_in")
 
 
 def test_without_a_core_the_answer_has_what_is_ours(site: Site) -> None:

@@ -26,6 +26,7 @@ from codex_http_server.api.routes import (
     messages,
     page,
     session,
+    stop,
     tokens,
     usage,
 )
@@ -38,6 +39,7 @@ ROUTERS = (
     usage.router,
     conversations.router,
     messages.router,
+    stop.router,
     events.router,
     session.router,
     tokens.router,

@@ -227,6 +227,17 @@ class MakeToken(Body):
     expires_at: AwareDatetime | None = None
 
 
+class InterruptAll(Body):
+    """Stopping everything; what waits is held back unless it is to go on, or taken back."""
+
+    clear_queues: bool = Field(default=False, description="Take all waiting messages back.")
+    hold: bool = Field(
+        default=True,
+        description="Hold waiting messages back until `/resume`, or until someone writes to their"
+        " conversation; false: they go on.",
+    )
+
+
 def check_directory(path: str, roots: Sequence[Path] | None) -> str:
     """A working directory, normalised. The core takes any path, so it is checked here.
 

@@ -216,7 +216,7 @@ class QueuedView(Answer):
 
     submit_id: str
     input: list[dict[str, Any]]
-    status: Literal["queued"]
+    status: Literal["queued", "waiting_for_login"]
     waits: Waits | None
     overrides: dict[str, Any]
     created_at: str
@@ -253,8 +253,33 @@ class Interrupted(Answer):
     removed_messages: int
 
 
+class StoppedView(Answer):
+    """What was stopped in one conversation: its turn (its end comes as `turn/completed`), running
+    commands, and messages that waited."""
+
+    conversation_id: str
+    turn_id: str | None
+    commands: int
+    removed_messages: int
+    held_messages: int
+
+
 class InterruptedAll(Answer):
-    """The conversations whose running turn was asked to end."""
+    """The conversations whose running turn was asked to end, and what was stopped in each."""
+
+    conversations: list[str]
+    stopped: list[StoppedView]
+
+
+class Resumed(Answer):
+    """Whether something was held back here, and how many messages wait for their turn."""
+
+    resumed: bool
+    waiting_messages: int
+
+
+class ResumedAll(Answer):
+    """The conversations that were held back."""
 
     conversations: list[str]
 

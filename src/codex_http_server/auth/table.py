@@ -32,6 +32,7 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", "/tokens"): Scope.ADMIN,
     ("POST", "/tokens"): Scope.ADMIN,
     ("DELETE", "/tokens/{name}"): Scope.ADMIN,
+    ("POST", "/resume"): Scope.DRIVE,
     # the account
     ("GET", "/auth/status"): Scope.READ,
     ("POST", "/auth/login"): Scope.LOGIN,
@@ -49,6 +50,7 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", f"{_ONE}/usage"): Scope.READ,
     ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"): Scope.READ,
     ("POST", f"{_ONE}/interrupt"): Scope.DRIVE,
+    ("POST", f"{_ONE}/resume"): Scope.DRIVE,
     # messages
     ("POST", f"{_ONE}/messages"): Scope.DRIVE,
     ("GET", f"{_ONE}/queue"): Scope.READ,

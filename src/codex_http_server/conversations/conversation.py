@@ -293,6 +293,14 @@ class Conversation:
         except ServerError as error:
             log.warning("commands go on that should have ended", reason=error.detail)
 
+    async def end_all_commands(self) -> int:
+        """End every command that the core runs for it, background ones too; how many."""
+        try:
+            return await self.engine.end_commands(self.record.thread_id, lambda _: True)
+        except ServerError as error:
+            log.warning("commands go on that should have ended", reason=error.detail)
+            return 0
+
     # --- after a restart of the server ------------------------------------------------------
 
     async def recover(self, in_doubt: bool, on_event: Callable[[Event], None]) -> None:

@@ -62,6 +62,16 @@ class Open(NamedTuple):
         return self.messages.phase is Phase.IDLE and not self.conversation.open.turns
 
 
+class Stopped(NamedTuple):
+    """What was stopped in one conversation."""
+
+    conversation_id: str
+    turn_id: str | None
+    commands: int
+    removed_messages: int = 0
+    held_messages: int = 0
+
+
 class Manager:
     """The `Listener` of the engine and the `Host` of the conversations."""
 
@@ -300,6 +310,42 @@ class Manager:
         busy = [entry for entry in self.loaded() if entry.conversation.open.turns]
         done = await asyncio.gather(*(self._interrupt(entry) for entry in busy))
         return [conversation_id for conversation_id in done if conversation_id]
+
+    async def stop_all(self, *, hold: bool, clear: bool) -> list[Stopped]:
+        """End every running turn and command. What waits must not start in their place: it is
+        held back, or taken back. Raises `StorageFull` if that can't be kept; all has ended then."""
+        busy = [entry for entry in self.loaded() if not entry.is_quiet or len(entry.messages.queue)]
+        if hold or clear:  # first: an interrupted turn makes room for the next
+            for entry in busy:
+                entry.messages.hold()
+        done = await asyncio.gather(*(self._stop(entry) for entry in busy))
+        found = [
+            await self._keep_back(entry, each, clear)
+            for entry, each in zip(busy, done, strict=True)
+        ]
+        await self._log.durable()
+        return found
+
+    async def _stop(self, entry: Open) -> Stopped:
+        turn = entry.conversation.open.current
+        interrupted = await self._interrupt(entry)
+        turn = turn or entry.conversation.open.current
+        commands = await entry.conversation.end_all_commands() if entry.conversation.open else 0
+        return Stopped(
+            entry.conversation.id, turn.turn_id if turn and interrupted else None, commands
+        )
+
+    @staticmethod
+    async def _keep_back(entry: Open, stopped: Stopped, clear: bool) -> Stopped:
+        removed = await entry.messages.queue.clear() if clear else 0
+        held = len(entry.messages.queue) if entry.conversation.record.held else 0
+        return stopped._replace(removed_messages=removed, held_messages=held)
+
+    async def resume_all(self) -> list[str]:
+        """Send again what was held back; the ids of the conversations."""
+        freed = [entry.conversation.id for entry in self.loaded() if entry.messages.let_go()]
+        await self._log.durable()
+        return freed
 
     async def _spare_the_log(self) -> None:
         """While nothing can be written and the backlog is full, no turn may add to it."""

@@ -120,6 +120,7 @@ class Messages:
             self._has_room(wanted.caller.name, new_turn=action != "steer")
             last = self._log.last_appended(self._conversation.id)
             record = wanted.record(self._conversation.id, last)
+            self.let_go()  # whoever writes to it wants it to go on
             await self._take(record, action)
             return record
 
@@ -309,7 +310,8 @@ class Messages:
     async def _too_late(self, record: SubmitRecord) -> None:
         """The turn ended before the message got there: it gets a turn of its own."""
         record.turn_id = None
-        if self.phase is Phase.IDLE and self._over(record) is None:
+        free = not self._conversation.record.held and self._over(record) is None
+        if self.phase is Phase.IDLE and free:
             await self._start(record)
         else:
             await self.queue.add(record, first=True)
@@ -332,6 +334,26 @@ class Messages:
             await self.interrupt()
         except ServerError as error:
             log.info("nothing to interrupt", reason=error.detail)
+
+    def hold(self) -> int:
+        """Send nothing that waits until `let_go`; how many wait. The caller waits for the disk."""
+        self._conversation.record.held = True
+        self._conversation.save()
+        first = self.queue.first()
+        if first is not None:
+            self.queue.hold_back(first, "held", {})
+        return len(self.queue)
+
+    def let_go(self) -> bool:
+        """Send what waits again; whether it was held. The caller waits for the disk."""
+        if not self._conversation.record.held:
+            return False
+        self._conversation.record.held = False
+        self._conversation.save()
+        if len(self.queue):
+            self.queue.go_on()
+            self.kick()
+        return True
 
     # --- what happens meanwhile -------------------------------------------------------------
 
@@ -453,9 +475,7 @@ class Messages:
     async def _send_first(self) -> bool:
         """Send the first waiting message; False if it could not be sent now."""
         record = self.queue.first()
-        if record is None or self.phase is not Phase.IDLE:
-            return False
-        if record.held or self._is_held(record):
+        if record is None or record.held or self.phase is not Phase.IDLE or self._is_held(record):
             return False
         if await self._login_wait.holds(record):
             self.queue.announce("waiting_for_login", record)
@@ -463,6 +483,8 @@ class Messages:
         await self._login_wait.forget_refused(record)
         if record is not self.queue.first():  # it was taken back, or another one put before it
             return True
+        if self._is_held(record):
+            return False
         self.queue.take(record)
         record.state = "starting"
         self._begin(record)
@@ -483,9 +505,11 @@ class Messages:
     def _is_held(self, record: SubmitRecord) -> bool:
         """Whether the first message must wait on, with nothing running; the queue says why."""
         over = self._over(record)
-        if over is not None:
+        if self._conversation.record.held:
+            self.queue.hold_back(record, "held", {})
+        elif over is not None:
             self.queue.hold_back(record, "quota", self._conversation.host.ledger.view(over))
-        return over is not None
+        return self._conversation.record.held or over is not None
 
     def _over(self, record: SubmitRecord) -> Over | None:
         return self._conversation.host.ledger.over(self._conversation.meter, record.caller)

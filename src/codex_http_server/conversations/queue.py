@@ -83,6 +83,11 @@ class Queue:
         ):  # fmt: skip
             self.announce(reason, record)
 
+    def go_on(self) -> None:
+        """Nothing holds the first message back any more."""
+        self._waits = None
+        self.announce("resumed")
+
     def take(self, record: SubmitRecord) -> None:
         """Take a message out, for a turn. The caller announces it."""
         self._outbox.take(record.id)

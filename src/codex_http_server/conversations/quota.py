@@ -104,7 +104,7 @@ class Over:
         return QuotaExceeded(
             f"The quota {self.quota.name} is used up: {fields['used']} of {fields['limit']}.",
             hint=hint,
-            retry_after=None if resets is None else -(-(resets - now) // 1000),
+            retry_after=0 if resets is None else -(-(resets - now) // 1000),
             **fields,
         )
 

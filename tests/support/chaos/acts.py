@@ -28,7 +28,10 @@ def interrupt(world: World, talks: Talks, dice: random.Random) -> None:
     """End a turn, or all."""
     path = f"/conversations/{dice.choice(talks.all).id}/interrupt"
     world.counts["interrupt"] += 1
-    world.office.ask("POST", dice.choice([path, path, path, "/interrupt"]))
+    if dice.random() < 0.25:
+        world.office.ask("POST", "/interrupt", {"hold": False})  # every letter gets its turn
+    else:
+        world.office.ask("POST", path)
 
 
 def take_back(world: World, talks: Talks, dice: random.Random) -> None:

@@ -57,9 +57,9 @@ class Office:
         self._going.append(self._pool.submit(self._deliver, letter))
         return letter
 
-    def ask(self, method: str, path: str) -> None:
+    def ask(self, method: str, path: str, body: Any = None) -> None:
         """Some other request, whatever becomes of it."""
-        self._going.append(self._pool.submit(self._once, method, path))
+        self._going.append(self._pool.submit(self._once, method, path, body))
 
     def take_back(self, letter: Letter) -> None:
         """Ask for a letter back that may still wait."""
@@ -85,8 +85,8 @@ class Office:
         except (*BROKEN, AssertionError):
             return 0, None
 
-    def _once(self, method: str, path: str) -> None:
-        self._try(method, path)
+    def _once(self, method: str, path: str, body: Any) -> None:
+        self._try(method, path, body)
 
     def _delete(self, letter: Letter) -> None:
         submit_id = (letter.answer or {}).get("submit_id", "none")

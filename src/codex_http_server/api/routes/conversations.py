@@ -23,7 +23,6 @@ from codex_http_server.api.schemas import (
     ConversationPage,
     ConversationView,
     Interrupted,
-    InterruptedAll,
     ItemPage,
     Output,
     Snapshot,
@@ -157,9 +156,3 @@ async def interrupt(
     removed = await entry.messages.queue.clear() if body and body.clear_queue else 0
     turn_id = await entry.messages.interrupt()
     return JSONResponse({"turn_id": turn_id, "removed_messages": removed}, 202)
-
-
-@router.post("/interrupt", status_code=202, response_model=InterruptedAll, tags=["server"])
-async def interrupt_all(services: Use) -> JSONResponse:
-    """Ask every running turn to end."""
-    return JSONResponse({"conversations": await services.manager.interrupt_all()}, 202)
