@@ -14,6 +14,7 @@ class ServerError(Exception):
 
     code: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
+    retry_after: ClassVar[int] = 0  # seconds; 0 where trying again is no use
 
     def __init__(self, detail: str, *, hint: str | None = None, **extra: Any) -> None:
         super().__init__(detail)
@@ -76,6 +77,27 @@ class TooLarge(ServerError):
 
     code = "body_too_large"
     title = "The body is too large"
+
+
+class TargetTooLong(ServerError):
+    """The path and query of the request are longer than 16 KiB."""
+
+    code = "target_too_long"
+    title = "The address is too long"
+
+
+class HeadersTooLarge(ServerError):
+    """The request has more than 100 headers, or more than 64 KiB of them."""
+
+    code = "headers_too_large"
+    title = "The headers are too large"
+
+
+class HeadersTimeout(ServerError):
+    """The head of the request was not complete within 10 s."""
+
+    code = "headers_timeout"
+    title = "The headers did not arrive in time"
 
 
 class BodyTimeout(ServerError):
@@ -220,11 +242,41 @@ class ScopeRequired(Forbidden):
     title = "This needs another scope"
 
 
+class OtherUser(Forbidden):
+    """The caller is a process of another user of this machine and has no token."""
+
+    code = "other_user"
+    title = "Another user's process"
+
+
+class AgentSelfAccess(Forbidden):
+    """The caller is the Codex core or a process that it started, and has no token."""
+
+    code = "agent_self_access"
+    title = "The agent may not call its own server"
+
+
+class PeerUnknown(Forbidden):
+    """The server can't tell which process calls, and the caller has no token."""
+
+    code = "peer_unknown"
+    title = "Not known who calls"
+
+
 class ElevateRequired(Forbidden):
     """What was asked loosens the sandbox or the approvals beyond what this caller may ask."""
 
     code = "elevate_required"
     title = "This loosens the sandbox"
+
+
+class TooManyRequests(ServerError):
+    """This caller has as many requests, or event streams, open as it may; `Retry-After` says when
+    to try again."""
+
+    code = "too_many_requests"
+    title = "Too many at once"
+    retry_after = 1
 
 
 class HostNotAllowed(ServerError):
@@ -242,7 +294,7 @@ class Unavailable(ServerError):
 
     code = "unavailable"
     title = "Not available now"
-    retry_after: ClassVar[int] = 5
+    retry_after = 5
 
 
 class CoreUnavailable(Unavailable):
@@ -257,6 +309,13 @@ class CoreTimeout(Unavailable):
 
     code = "core_timeout"
     title = "The Codex core did not answer in time"
+
+
+class TooManyConnections(Unavailable):
+    """As many connections are open as the server, or this caller's address or user, may have."""
+
+    code = "too_many_connections"
+    title = "Too many connections"
 
 
 class Stopping(Unavailable):
@@ -313,6 +372,13 @@ class PortTaken(StartError):
     code = "port_taken"
     title = "The port is taken"
     exit_code = 4
+
+
+class SocketTaken(PortTaken):
+    """The Unix socket is taken by another server."""
+
+    code = "socket_taken"
+    title = "The socket is taken"
 
 
 class HomeNotWritable(StartError):

@@ -74,13 +74,21 @@ def places(home: Path, data_dir: Path | None, state_root: Path | None = None) ->
     The home itself is made too (0700), as Codex does. `state_root` stands for the platform's
     state folder (the demo has its own). Raises `HomeNotWritable`.
     """
-    home = _folder(home, "CODEX_HOME")
+    _folder(home, "CODEX_HOME")
+    found = locate(home, data_dir, state_root)
+    _folder(found.state, "the state folder")
+    if data_dir:
+        _folder(data_dir, "the data folder")
+    return found
+
+
+def locate(home: Path, data_dir: Path | None, state_root: Path | None = None) -> Places:
+    """Where the folders of `home` are or would be. Makes nothing."""
     real = home.resolve()
     digest = hashlib.sha256(os.fsencode(real)).hexdigest()[:12]
     root = state_root or Path(platformdirs.user_state_path(APP, appauthor=False))
-    state = _folder(root / f"{real.name.lstrip('.') or 'home'}-{digest}", "the state folder")
-    data = _folder(data_dir, "the data folder") if data_dir else state
-    return Places(real, state, data.resolve(), _runtime() / digest)
+    state = root / f"{real.name.lstrip('.') or 'home'}-{digest}"
+    return Places(real, state, (data_dir or state).resolve(), _runtime() / digest)
 
 
 def _folder(path: Path, what: str) -> Path:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
-import urllib.request
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,7 +26,11 @@ from codex_http_server.accounts.accounts import Accounts
 from codex_http_server.accounts.signin import SignIn
 from codex_http_server.api import streams
 from codex_http_server.api.app import build
+from codex_http_server.api.connection import Door, connections
+from codex_http_server.api.limits import Streams
 from codex_http_server.api.services import Services
+from codex_http_server.auth.checks import peer_check
+from codex_http_server.auth.peers import LocalPeers, Mark
 from codex_http_server.auth.policy import gate
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
@@ -40,26 +42,34 @@ from codex_http_server.engine.codex import CodexEngine
 from codex_http_server.engine.kept import Bond
 from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.lock import ServerLock
+from codex_http_server.engine.neighbours import Neighbours
 from codex_http_server.engine.process import find_core
+from codex_http_server.engine.strays import MARK as CORE_MARK
 from codex_http_server.errors import (
     LogDamaged,
     LogUnusable,
-    PortTaken,
     ServerError,
     SettingsError,
     StartError,
 )
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Event
+from codex_http_server.listening import on_path, on_port
 from codex_http_server.logs import get_logger
 from codex_http_server.parent import watch_parent
 from codex_http_server.places import Places, places
 from codex_http_server.settings import Settings
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 log = get_logger(__name__)
 
 STREAMS_END: Final = 2  # seconds for connections to end once the feed is closed
 ACCOUNT: Final = 20.0  # seconds for the first look at the account
+FILES: Final = 96  # open files that are no connection of a caller
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 OnReady = Callable[[dict[str, Any]], None]
@@ -84,6 +94,7 @@ class Runtime:
         )
         self._engine = CodexEngine(options, self._manager, settings.request_timeout)
         self._manager.attach(self._engine)
+        peers = LocalPeers(peer_check(_mark(where)), lambda: self._engine.pids)
         self._accounts = Accounts(self._engine)
         self._login = SignIn(self._accounts, self._manager.on_signed_in, self._manager.renew_core)
         self._manager.login = self._login
@@ -98,15 +109,25 @@ class Runtime:
             log=self._log,
             accounts=self._accounts,
             login=self._login,
-            gate=gate(settings.allow_host, settings.allow_origin),
+            neighbours=Neighbours(where),
+            gate=gate(settings.allow_host, settings.allow_origin, unix=settings.listen is not None),
             heartbeat=settings.heartbeat,
-            max_streams=settings.max_streams,
+            streams=Streams(settings.max_streams, settings.max_streams_per_caller),
+            max_requests=settings.max_requests_per_caller,
             max_body=settings.max_body,
+            recognise=peers,
         )
+        self._peers = peers
+        self._door = Door(peers.meet, _room(settings.max_connections))
         self._stop = asyncio.Event()
 
     def _publish(self, events: list[Event]) -> None:
         self._feed.publish(events)
+
+    @property
+    def peer_check(self) -> str:
+        """How the callers without a token are known."""
+        return self._peers.check
 
     def stop(self) -> None:
         """Ask `run` to end. May be called twice."""
@@ -114,7 +135,7 @@ class Runtime:
 
     async def run(self, listening: socket.socket, on_listening: Callable[[], None]) -> None:
         """Serve until `stop`."""
-        server = _Server(build(self._services), on_listening)
+        server = _Server(build(self._services), connections(self._door), on_listening)
         try:
             await self._recover()
             core = asyncio.create_task(self._engine.run())
@@ -126,6 +147,7 @@ class Runtime:
             failed = [part.exception() for part in (core, tick, http) if part.done()]
             await self._close(server, core, tick, http)
         finally:
+            self._peers.close()
             self._log.close()
         for error in failed:
             raise StartError("A part of the server failed; it has stopped.") from error
@@ -189,10 +211,14 @@ class Runtime:
 class _Server(uvicorn.Server):
     """uvicorn, with the signals left to us and a word when it listens."""
 
-    def __init__(self, app: Any, on_listening: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Any, http: type[asyncio.Protocol], on_listening: Callable[[], None]
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http=http,
+                ws="none",  # no route speaks it, and what stands before the routes does not see it
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,  # the gate refuses them
@@ -231,19 +257,44 @@ async def serve(plan: Plan) -> None:
     binary = find_core(settings.codex_bin)
     with ExitStack() as held:
         lock = held.enter_context(ServerLock(where))
-        listening = held.enter_context(await _listen(settings.host, settings.port))
+        place = (
+            on_path(settings.listen) if settings.listen else on_port(settings.host, settings.port)
+        )
+        listening = held.enter_context(place)
         bond = Bond(settings.adopt_within, os.getppid() if plan.exit_with_parent else None)
         runtime = Runtime(settings, where, binary, bond)
-        url = _url(listening)
 
         def on_listening() -> None:
-            lock.announce(url, __version__)
+            lock.announce(listening.url, __version__)
             plan.on_ready(
-                {"event": "ready", "url": url, "pid": os.getpid(), "version": __version__}
+                {
+                    "event": "ready",
+                    "url": listening.url,
+                    "pid": os.getpid(),
+                    "version": __version__,
+                    "peer_check": runtime.peer_check,
+                }
             )
 
         with _signals(runtime.stop), _parent(runtime.stop, plan.exit_with_parent):
-            await runtime.run(listening, on_listening)
+            await runtime.run(listening.socket, on_listening)
+
+
+def _mark(where: Places) -> Mark:
+    """What all cores of this user hand down: the path of their socket."""
+    return Mark(CORE_MARK, where.runtime.parent, os.environ.get(CORE_MARK))
+
+
+def _room(wanted: int) -> int:
+    """How many connections there may be: files are left for the log and the core."""
+    if resource is None:
+        return wanted
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = max(8, files - FILES)
+    if files != resource.RLIM_INFINITY and room < wanted:
+        log.warning("fewer connections than max_connections fit", files=files, connections=room)
+        return room
+    return wanted
 
 
 def _refuse_beyond_loopback(host: str) -> None:
@@ -277,39 +328,3 @@ def _signals(stop: Callable[[], None]):
         for number in wanted:
             signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stop))
     yield
-
-
-async def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket. Raises `PortTaken`, naming the server that has the port if it is ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(2048)
-    except PermissionError as error:
-        listening.close()
-        raise StartError(f"Port {port} needs rights that this user lacks.") from error
-    except OSError as error:
-        listening.close()
-        who = await asyncio.to_thread(_who_listens, host, port)
-        raise PortTaken(
-            f"Port {port} on {host} is taken by {who}.",
-            hint="Choose another with --port, or --port 0 for a free one.",
-        ) from error
-    return listening
-
-
-def _who_listens(host: str, port: int) -> str:
-    name = f"[{host}]" if ":" in host else host
-    try:
-        with urllib.request.urlopen(f"http://{name}:{port}/health", timeout=1) as answer:
-            body = json.load(answer)
-        return f"codex-http-server {body['version']} (its core is {body['core']['state']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another program"
-
-
-def _url(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

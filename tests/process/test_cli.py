@@ -87,7 +87,7 @@ def test_version_prints_the_version_and_nothing_else(tmp_path: Path) -> None:
 def test_the_ready_line_is_all_that_ever_stands_on_stdout(site: Site) -> None:
     server = start(site)
     with server:
-        assert set(server.ready) == {"event", "url", "pid", "version"}
+        assert set(server.ready) == {"event", "url", "pid", "version", "peer_check"}
         assert server.ready["event"] == "ready"
         assert server.ready["pid"] == server.process.pid
         assert server.ready["url"].startswith("http://127.0.0.1:")

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +74,7 @@ class Server:
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE * 2)
+        self.client = httpx.Client(timeout=PATIENCE * 2, **_way(self.url))
 
     @property
     def url(self) -> str:
@@ -183,9 +184,15 @@ class Server:
             print("".join(self.log[-60:]))
 
 
-def start(site: Site, *arguments: str, environment: dict[str, str] | None = None) -> Server:
-    """Start a server and wait until it listens."""
-    command = [sys.executable, "-m", "codex_http_server", "serve", "--port", "0", *arguments]
+def start(
+    site: Site,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    before: Sequence[str] = (),
+) -> Server:
+    """Start a server and wait until it listens. `before`: a command that runs the command."""
+    port = () if "--listen" in arguments else ("--port", "0")
+    command = [*before, sys.executable, "-m", "codex_http_server", "serve", *port, *arguments]
     process = subprocess.Popen(
         command,
         env=site.environment() | (environment or {}),
@@ -205,6 +212,14 @@ def start(site: Site, *arguments: str, environment: dict[str, str] | None = None
         process.stdout.close()
         raise AssertionError(f"the server did not start ({process.returncode}): {''.join(lines)}")
     return Server(site, process, json.loads(line), lines, reading)
+
+
+def _way(url: str) -> dict[str, Any]:
+    """How httpx gets to a server."""
+    if url.startswith("unix:"):
+        path = url.removeprefix("unix:")
+        return {"base_url": "http://localhost", "transport": httpx.HTTPTransport(uds=path)}
+    return {"base_url": url}
 
 
 def _drain(process: subprocess.Popen[str], lines: list[str]) -> None:

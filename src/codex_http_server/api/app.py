@@ -15,6 +15,7 @@ from codex_http_server import __version__
 from codex_http_server.api import problems
 from codex_http_server.api.doorkeeper import Doorkeeper
 from codex_http_server.api.idempotency import Idempotency
+from codex_http_server.api.limits import InFlight
 from codex_http_server.api.middleware import BodyCheck, GateKeeper, RequestLog
 from codex_http_server.api.openapi import describe
 from codex_http_server.api.routes import conversations, events, health, messages, page
@@ -63,6 +64,7 @@ def build(services: Services) -> ASGIApp:
     wrapped: ASGIApp = app
     wrapped = Idempotency(wrapped, services.log)
     wrapped = BodyCheck(wrapped, services.max_body)
+    wrapped = InFlight(wrapped, services.max_requests)
     wrapped = Doorkeeper(wrapped, app.state.routes, services.recognise)
     wrapped = CORSMiddleware(
         wrapped,

@@ -26,7 +26,7 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _can_be_written(cls, given: Any) -> Any:
-        """JSON that Python takes and the core does not: too deep, lone surrogates, NaN, Infinity."""
+        """JSON that Python takes and the core does not: deep, lone surrogates, NaN, Infinity."""
         if _deeper_than(DEPTH_MAX, given):
             raise ValueError(f"is nested deeper than {DEPTH_MAX} levels")
         try:

@@ -1,7 +1,7 @@
 """What every request passes before its route. Pure ASGI.
 
-From the outside in: request id and log line, and the bodies of event streams, which pass nothing
-else; the gate (Host, Origin, proxy); the body (JSON,
+From the outside in: request id, log line and security headers, and the bodies of event streams,
+which pass nothing else; the gate (Host, Origin, proxy); the body (JSON,
 bounded, complete). CORS headers come from Starlette, between the first two.
 """
 
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_http_server import errors
 from codex_http_server.api.eventstream import write_body
+from codex_http_server.api.headers import EVERYWHERE, REQUEST_ID
 from codex_http_server.api.problems import on_unexpected, problem
 from codex_http_server.auth.policy import Gate
 from codex_http_server.clock import new_id
@@ -27,7 +28,6 @@ from codex_http_server.logs import bind, get_logger
 log = get_logger("codex_http_server.requests")
 
 BODY_SECONDS: Final = 30.0  # for a whole body to arrive
-HEADER: Final = "X-Request-Id"
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CONVERSATION: Final = re.compile(r"/conversations/([0-9a-fA-F-]{8,64})(?:/|$)")
 
@@ -42,7 +42,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
+        given = Headers(scope=scope).get(REQUEST_ID, "")
         scope["request_id"] = given if _GIVEN_ID.fullmatch(given) else new_id()
         found = _CONVERSATION.match(scope["path"])
         with bind(request_id=scope["request_id"], conversation_id=found and found[1]):
@@ -82,7 +82,8 @@ class _Observed:
     async def _give(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            MutableHeaders(scope=message)[HEADER] = self._scope["request_id"]
+            MutableHeaders(scope=message)[REQUEST_ID] = self._scope["request_id"]
+            message["headers"] = [*message["headers"], *EVERYWHERE]
         else:
             self._sent += len(message.get("body", b""))
             self._whole = not message.get("more_body", False)

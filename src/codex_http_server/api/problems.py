@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from codex_http_server import errors
-from codex_http_server.errors import ServerError, StartError, Unavailable
+from codex_http_server.errors import ServerError, StartError
 from codex_http_server.logs import get_logger
 
 log = get_logger(__name__)
@@ -31,6 +31,9 @@ STATUS: Final[dict[str, int]] = {
     "origin_not_allowed": 403,
     "forwarded_not_allowed": 403,
     "scope_required": 403,
+    "other_user": 403,
+    "agent_self_access": 403,
+    "peer_unknown": 403,
     "elevate_required": 403,
     "not_found": 404,
     "conversation_not_found": 404,
@@ -38,6 +41,7 @@ STATUS: Final[dict[str, int]] = {
     "message_not_found": 404,
     "method_not_allowed": 405,
     "body_timeout": 408,
+    "headers_timeout": 408,
     "conflict": 409,
     "conversation_busy": 409,
     "turn_not_steerable": 409,
@@ -48,17 +52,21 @@ STATUS: Final[dict[str, int]] = {
     "request_in_progress": 409,
     "body_too_large": 413,
     "message_too_large": 413,
+    "target_too_long": 414,
     "not_json": 415,
     "host_not_allowed": 421,
     "invalid_request": 422,
     "invalid_working_directory": 422,
     "core_refused": 422,
+    "too_many_requests": 429,
+    "headers_too_large": 431,
     "internal": 500,
     "log_damaged": 500,
     "unavailable": 503,
     "core_unavailable": 503,
     "core_timeout": 503,
     "stopping": 503,
+    "too_many_connections": 503,
     "storage_full": 507,
 }
 
@@ -77,7 +85,7 @@ def problem(error: ServerError, request_id: str) -> Response:
     if error.hint:
         body["hint"] = error.hint
     headers = {"Cache-Control": "no-store"}
-    if isinstance(error, Unavailable):
+    if error.retry_after:
         headers["Retry-After"] = str(error.retry_after)
     return JSONResponse(body | error.extra, status, headers, media_type=MEDIA_TYPE)
 

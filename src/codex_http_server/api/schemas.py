@@ -33,10 +33,21 @@ class Health(Answer):
 
 
 class Ready(Answer):
-    """Whether a message would be accepted now, and if not, why."""
+    """Whether a message would be accepted now, and if not, why. `notes` are no reasons: another
+    process on the Codex home, say."""
 
     ready: bool
     reasons: list[str]
+    notes: list[str]
+
+
+class NeighbourView(Answer):
+    """A process that uses the Codex home besides this server and its core."""
+
+    pid: int
+    command: str
+    since: str
+    holds: list[str]
 
 
 class AuthStatus(Answer):
@@ -50,6 +61,8 @@ class AuthStatus(Answer):
     requires_login: bool
     reason: str | None
     detail: str | None = None
+    hint: str | None = None
+    also_using_home: list[NeighbourView] = []
 
 
 class ConversationView(Answer):

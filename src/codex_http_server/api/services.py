@@ -12,10 +12,12 @@ from starlette.types import Scope as RequestScope
 
 from codex_http_server.accounts.accounts import Accounts
 from codex_http_server.accounts.signin import SignIn
+from codex_http_server.api.limits import Streams
 from codex_http_server.auth.callers import LOCAL, Caller
 from codex_http_server.auth.policy import Gate
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
+from codex_http_server.engine.neighbours import Neighbours
 from codex_http_server.eventlog.base import EventLog
 
 
@@ -41,13 +43,14 @@ class Services:
     log: EventLog
     accounts: Accounts
     login: SignIn
+    neighbours: Neighbours
     gate: Gate
     heartbeat: float
-    max_streams: int
+    streams: Streams
+    max_requests: int
     max_body: int
     recognise: Callable[[RequestScope], Awaitable[Caller]] = everyone_is_local
     protocol: Protocols = field(default_factory=Protocols)
-    streams: int = 0
 
 
 async def services(request: Request) -> Services:  # else it runs in a thread

@@ -1,13 +1,12 @@
 """Event streams over HTTP: a reader of the feed turned into a response.
 
-Owns the heartbeat, the opening and the end of a stream, and the count of open ones. A stream
-never answers with a 5xx: EventSource gives up for good on those.
+Owns the heartbeat, the opening and the end of a stream. A stream never answers with a 5xx:
+EventSource gives up for good on those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from codex_http_server import events
 from codex_http_server.api import sse
 from codex_http_server.api.eventstream import EventStream, Write
 from codex_http_server.api.services import Services
+from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import now_ms
 from codex_http_server.events import Event, transient
 
@@ -51,34 +51,26 @@ class Plan:
         return sse.conversation_frames(chosen)
 
 
-def respond(services: Services, plan: Plan) -> EventStream:
+def respond(services: Services, plan: Plan, caller: Caller) -> EventStream:
     """The response that streams `plan`."""
 
-    async def overload(write: Write) -> None:
-        reason = f"{services.max_streams} event streams are open already"
-        await write(OVERLOAD_RETRY + sse.bare_frame(core_frame(services, reason)))
+    async def body(write: Write) -> None:
+        full = services.streams.refusal(caller)
+        if full is not None:
+            await write(OVERLOAD_RETRY + sse.bare_frame(core_frame(services, full)))
+            return
+        with services.streams.one(caller):
+            reset = plan.cursor.reset
+            await write(sse.OPENING + (b"" if reset is None else sse.bare_frame(reset)))
+            await follow(services, plan, write)
 
-    async def run(write: Write) -> None:
-        reset = plan.cursor.reset
-        await write(sse.OPENING + (b"" if reset is None else sse.bare_frame(reset)))
-        await follow(services, plan, write)
-
-    return EventStream(overload if services.streams >= services.max_streams else run)
-
-
-@contextmanager
-def _counted(services: Services) -> Generator[None]:
-    services.streams += 1
-    try:
-        yield
-    finally:
-        services.streams -= 1
+    return EventStream(body)
 
 
 async def follow(services: Services, plan: Plan, write: Write) -> None:
     """Write the frames of a stream until its last event or until the server stops."""
     feed = services.feed
-    with _counted(services), feed.reader(plan.conversation_id, plan.cursor.after) as reader:
+    with feed.reader(plan.conversation_id, plan.cursor.after) as reader:
         while True:
             batch = await reader.next(plan.heartbeat)
             if batch.ended:

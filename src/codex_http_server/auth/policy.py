@@ -31,11 +31,12 @@ class Gate:
 
     hosts: frozenset[str]
     origins: frozenset[str]
+    unix: bool = False  # no browser can call: any Host will do, and no Origin
 
     def refusal(self, headers: Mapping[str, str]) -> ServerError | None:
         """Why a request with these headers (lower-case names) is refused; None if it is not."""
         host = headers.get("host", "").lower()
-        if _name(host) not in self.hosts:
+        if not self.unix and _name(host) not in self.hosts:
             return HostNotAllowed(
                 f"The Host header {host[:200]!r} is not a name of this server.",
                 hint="Call it as 127.0.0.1 or localhost, or add the name with --allow-host.",
@@ -44,7 +45,9 @@ class Gate:
         if origin is not None and not self._origin_fits(origin, host):
             return OriginNotAllowed(
                 f"Pages of {origin[:200]} may not call this server.",
-                hint="Name the origin with --allow-origin; a page without one (a file, a sandboxed"
+                hint=_NO_PAGES
+                if self.unix
+                else "Name the origin with --allow-origin; a page without one (a file, a sandboxed"
                 " frame) must first get one, http://… or app://…",
             )
         if any(name in headers for name in FORWARDED):
@@ -55,6 +58,8 @@ class Gate:
         return None
 
     def _origin_fits(self, origin: str, host: str) -> bool:
+        if self.unix:
+            return False
         if origin.lower() in self.origins:
             return True
         try:
@@ -64,11 +69,15 @@ class Gate:
         return parts.scheme == "http" and bool(parts.netloc) and parts.netloc == host
 
 
-def gate(allow_hosts: Collection[str], allow_origins: Collection[str]) -> Gate:
-    """The gate of a server on loopback."""
+_NO_PAGES: Final = "No page can reach a Unix socket: send no Origin."
+
+
+def gate(allow_hosts: Collection[str], allow_origins: Collection[str], unix: bool = False) -> Gate:
+    """The gate of a server on loopback, or on a Unix socket."""
     return Gate(
         LOOPBACK | {host.lower() for host in allow_hosts},
         frozenset(origin.lower() for origin in allow_origins),
+        unix,
     )
 
 

@@ -35,6 +35,7 @@ class Sender(StrEnum):
 
 
 def attack(
+    *,
     base_url: Annotated[
         str,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from codex_http_server import __version__
-from codex_http_server.cli import attack, demo, serve
+from codex_http_server.cli import attack, demo, doctor, serve
 
 GROUP_OPTIONS: Final = ("--help", "--version", "--install-completion", "--show-completion")
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.command("attack")(attack.attack)
 
 

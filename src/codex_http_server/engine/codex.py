@@ -79,6 +79,11 @@ class CodexEngine:
         """The pid of the running core."""
         return self._core.pid
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The pids of core and keeper: whatever a core starts is below one of them."""
+        return self._core.pids
+
     async def run(self) -> None:
         """See `Core.run`."""
         await self._core.run()

@@ -21,7 +21,7 @@ import psutil
 from codex_http_server.engine.base import CoreState
 from codex_http_server.engine.kept import KeptCore
 from codex_http_server.engine.launch import CoreOptions, find, last_words
-from codex_http_server.engine.process import Child, ending, rotate, size_of
+from codex_http_server.engine.process import Child, ending, recorded, rotate, size_of
 from codex_http_server.engine.rpc import Peer
 from codex_http_server.engine.session import Ears, Ended, Session
 from codex_http_server.errors import CoreError, CoreGone, CoreUnavailable, ServerError
@@ -53,6 +53,7 @@ class Core:
         self._on_state = on_state
         self.state = CoreState("starting")
         self.pid: int | None = None
+        self.pids = recorded(options.places.core_record)  # all that a core starts is below these
         self.outdated = False  # it was taken over, and we would start another one
         self._peer: Peer | None = None
         self._printed = 0  # size of the output when this core was started
@@ -131,13 +132,14 @@ class Core:
         self._recycle.clear()
         self._printed = size_of(self._options.places.core_output)
         core, adopted, self.outdated, self._printed = await find(self._options)
-        self.pid = core.pid
+        self.pid, self.pids = core.pid, core.pids
         try:
             return await self._serve(core, adopted)
         finally:
             self._peer = None
             self.pid = None
             log.info("core stopped", how=await core.stop(), status=core.status)
+            self.pids = ()
             if isinstance(core, KeptCore):
                 remove_socket(Path(core.socket))
 

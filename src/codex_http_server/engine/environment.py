@@ -28,11 +28,12 @@ def core_environment(ours: Mapping[str, str], home: str, extra: Collection[str])
 
     `CODEX_HTTP_*` is this server's own configuration, tokens included, and never passes.
     """
-    allowed = {name: value for name, value in ours.items() if _may_pass(name, extra)}
+    allowed = {name: value for name, value in ours.items() if may_pass(name, extra)}
     return allowed | {"CODEX_HOME": home}
 
 
-def _may_pass(name: str, extra: Collection[str]) -> bool:
+def may_pass(name: str, extra: Collection[str]) -> bool:
+    """Whether the core gets this variable."""
     if name.startswith("CODEX_HTTP_"):
         return False
     return name in ALLOWED or name in extra or name.startswith(("LC_", "CODEX_"))

@@ -58,6 +58,7 @@ class KeptCore:
         process: asyncio.subprocess.Process | None = None,
     ) -> None:
         self.pid = int(record["pid"])
+        self.pids = (int(record["keeper"]["pid"]), self.pid)
         self.socket = str(record["socket"])
         self.command: list[str] = list(record["command"])
         self.version = str(record["version"])  # of the server that started it

@@ -61,6 +61,7 @@ class Child:
     def __init__(self, process: asyncio.subprocess.Process, record: Path) -> None:
         self.process = process
         self.pid = process.pid
+        self.pids = (self.pid,)
         self._record = record
 
     async def wait(self) -> int:
@@ -168,6 +169,13 @@ def reap(record: Path) -> int | None:
     sockets = (written.get("control"), written.get("socket"))
     forget(record, *(Path(each) for each in sockets if isinstance(each, str)))
     return core.pid if core else None
+
+
+def recorded(record: Path) -> tuple[int, ...]:
+    """The pids of the core that an earlier server left and of its keeper, as far as they live."""
+    written = read_json(record) or {}
+    found = (_recorded(written.get("keeper")), _recorded(written))
+    return tuple(process.pid for process in found if process is not None)
 
 
 def _recorded(written: Any) -> psutil.Process | None:

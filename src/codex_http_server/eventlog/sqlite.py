@@ -294,6 +294,11 @@ class SqliteLog(Queries):
         self._flush()  # last: it may commit and tell at once
 
 
+def schema_version() -> int:
+    """The version of the logs that this server writes."""
+    return len(_migrations())
+
+
 def _migrations() -> list[Migration]:
     folder = resources.files("codex_http_server.eventlog") / "migrations"
     files = sorted(

@@ -2,10 +2,11 @@
 
 from codex_http_server.settings.docs import settings_markdown
 from codex_http_server.settings.sources import Flags, default_file, resolve
-from codex_http_server.settings.table import CONFIG_ENV, SETTINGS, Setting, Settings
+from codex_http_server.settings.table import CONFIG_ENV, ENV_PREFIX, SETTINGS, Setting, Settings
 
 __all__ = [
     "CONFIG_ENV",
+    "ENV_PREFIX",
     "SETTINGS",
     "Flags",
     "Setting",

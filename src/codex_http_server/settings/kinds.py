@@ -64,6 +64,11 @@ def whole(low: int, high: int) -> Kind[int]:
     return Kind(parse=parse, allowed=f"a whole number from {low} to {high}", metavar="NUMBER")
 
 
+def optional(kind: Kind[T]) -> Kind[T | None]:
+    """A kind whose default is worked out from another setting."""
+    return Kind(parse=kind.parse, allowed=kind.allowed, metavar=kind.metavar)
+
+
 def amount(unit: str, low: float, high: float) -> Kind[float]:
     """A number of `unit`, fractions too, from `low` to `high`."""
 
@@ -124,6 +129,14 @@ def parse_path(text: str) -> Path:
         raise ValueError(str(error)) from None
 
 
+def parse_listen(text: str) -> Path:
+    """`unix:PATH`; the path."""
+    scheme, _, path = text.partition(":")
+    if scheme != "unix" or not path:
+        raise ValueError
+    return parse_path(path.removeprefix("//"))
+
+
 def parse_host(text: str) -> str:
     """An address to listen on, without brackets: an IP address or a host name."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
@@ -180,6 +193,12 @@ def show_path(path: Any) -> str:
 
 
 PATH: Kind[Any] = Kind(parse=parse_path, allowed="a path", metavar="PATH", show=show_path)
+LISTEN: Kind[Any] = Kind(
+    parse=parse_listen,
+    allowed="unix: and the path of a socket",
+    metavar="unix:PATH",
+    show=show_path,
+)
 HOST = Kind(parse=parse_host, allowed="an IP address or a host name", metavar="ADDRESS")
 HOST_NAMES = several(parse_host_name, allowed="host names without scheme and port", metavar="HOST")
 ORIGINS = several(

@@ -42,7 +42,27 @@ def resolve(flags: Flags, environ: Mapping[str, str], *, read_file: bool = True)
     path = _file(flags, environ) if read_file else None
     if path is not None:
         sources.append(_from_file(path))
+    _refuse_two_places(sources)
     return Settings(**{row.name: _value(row, sources, environ) for row in SETTINGS})
+
+
+def _refuse_two_places(sources: Sequence[Source]) -> None:
+    """One address to listen on: a socket's path rules out host and port, unless they stand in a
+    weaker place than it does."""
+    rows = {row.name: row for row in SETTINGS}
+    for number, source in enumerate(sources):
+        if "listen" in source.values:
+            for name in ("host", "port"):
+                for other in sources[: number + 1]:
+                    if name in other.values:
+                        spelled = f"{other.spell(rows[name])} and {source.spell(rows['listen'])}"
+                        raise SettingsError(
+                            f"{spelled} name two places to listen on.",
+                            hint="Give a host and a port, or unix:PATH.",
+                            setting="listen",
+                            source=source.spell(rows["listen"]),
+                        )
+            return
 
 
 def default_file() -> Path:

@@ -75,6 +75,12 @@ class Settings:
 
     host: str = setting(kinds.HOST, "127.0.0.1", "Address to listen on.")
     port: int = setting(kinds.whole(0, 65535), 3032, "Port to listen on; 0 picks a free one.")
+    listen: Path | None = setting(
+        kinds.LISTEN,
+        None,
+        "Unix socket to listen on (unix:PATH), in place of an address and a port.",
+        shown="none",
+    )
     codex_home: Path = computed(
         kinds.PATH,
         codex_home,
@@ -157,6 +163,23 @@ class Settings:
         "Events that may wait for the disk; past it the deltas of open items are left out.",
     )
     max_streams: int = setting(kinds.whole(1, 100_000), 512, "Most event streams open at once.")
+    max_streams_per_caller: int | None = setting(
+        kinds.optional(kinds.whole(1, 100_000)),
+        None,
+        "Most event streams of one caller; all without a token are one.",
+        shown="half of max_streams",
+    )
+    max_requests_per_caller: int = setting(
+        kinds.whole(1, 100_000),
+        256,
+        "Most requests of one caller that run or wait at once; event streams do not count.",
+    )
+    max_connections: int = setting(
+        kinds.whole(8, 1_000_000),
+        1024,
+        "Most connections at once. Other users and other machines have half of them at most, and"
+        " each a quarter.",
+    )
     item_limit: float = setting(
         kinds.amount("hours", 0.01, 8760),
         24.0,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,7 +42,7 @@ class Reader:
         self.status = 0
         self.lines: list[str] = []
         self._grew = threading.Condition()
-        self._connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE * 3)
+        self._connection = _connection(url)
         sent = {"Accept": "text/event-stream", **(headers or {})}
         if last_event_id is not None:
             sent["Last-Event-ID"] = last_event_id
@@ -145,6 +146,25 @@ class Reader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class _UnixConnection(HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=PATIENCE * 3)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _connection(url: str) -> HTTPConnection:
+    if url.startswith("unix:"):
+        return _UnixConnection(url.removeprefix("unix:"))
+    return HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE * 3)
 
 
 def short(event: Event) -> str:

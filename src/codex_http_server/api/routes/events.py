@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from codex_http_server.api import sse, streams
+from codex_http_server.api.doorkeeper import Calling
 from codex_http_server.api.routes.messages import wants_stream
 from codex_http_server.api.schemas import AllEventPage, EventPage
 from codex_http_server.api.services import Services, Use
@@ -46,6 +47,7 @@ async def conversation_events(
     conversation_id: str,
     request: Request,
     services: Use,
+    caller: Calling,
     after: After = None,
     log: LogId = None,
     limit: Limit = LIMIT_DEFAULT,
@@ -57,7 +59,8 @@ async def conversation_events(
     asked = request.headers.get("last-event-id") or after
     cursor = _seq_cursor(services, conversation_id, asked, log)
     if wants_stream(request):
-        return streams.respond(services, _plan(services, conversation_id, cursor, heartbeat))
+        plan = _plan(services, conversation_id, cursor, heartbeat)
+        return streams.respond(services, plan, caller)
     if wait and cursor.reset is None:
         await _grown(services, conversation_id, cursor.after, wait)
     found = await services.log.read(conversation_id, cursor.after, limit)
@@ -122,6 +125,7 @@ async def all_events(
     *,
     request: Request,
     services: Use,
+    caller: Calling,
     after: After = None,
     log: LogId = None,
     conversation: Annotated[list[str] | None, Query(description="Only these.")] = None,
@@ -137,7 +141,8 @@ async def all_events(
     wanted = _Wanted(frozenset(conversation or ()), account)
     if wants_stream(request):
         plan = _plan(services, None, cursor, heartbeat)
-        return streams.respond(services, plan.filtered(wanted) if conversation else plan)
+        plan = plan.filtered(wanted) if conversation else plan
+        return streams.respond(services, plan, caller)
     if wait and cursor.reset is None:
         await _grown(services, None, cursor.after, wait)
     found = await services.log.read_all(cursor.after, limit)

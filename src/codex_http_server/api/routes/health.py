@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,6 +10,7 @@ from starlette.responses import JSONResponse
 
 from codex_http_server.api.schemas import AuthStatus, Health, Ready
 from codex_http_server.api.services import Services, Use
+from codex_http_server.engine.neighbours import ADVICE
 
 router = APIRouter(tags=["server"])
 
@@ -33,9 +35,11 @@ async def health(services: Use) -> JSONResponse:
 
 @router.get("/ready", response_model=Ready, responses={503: {"model": Ready}})
 async def ready(services: Use) -> JSONResponse:
-    """200 only when a message would be accepted, else 503 with the reasons."""
-    reasons = list(_reasons(services))
-    return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+    """200 only when a message would be accepted, else 503 with the reasons. `notes` say what is
+    worth knowing all the same."""
+    reasons, notes = list(_reasons(services)), await _notes(services)
+    body = {"ready": not reasons, "reasons": reasons, "notes": notes}
+    return JSONResponse(body, 503 if reasons else 200)
 
 
 def _reasons(services: Services) -> list[str]:
@@ -50,7 +54,16 @@ def _reasons(services: Services) -> list[str]:
     return found
 
 
+async def _notes(services: Services) -> list[str]:
+    others = ", ".join(str(each) for each in await services.neighbours.look())
+    return [f"Another process uses this Codex home: {others}. {ADVICE}"] if others else []
+
+
 @router.get("/auth/status", response_model=AuthStatus, tags=["account"])
 async def auth_status(services: Use) -> JSONResponse:
-    """Who the core is signed in as, asked of the core itself."""
-    return JSONResponse(await services.accounts.status())
+    """Who the core is signed in as, asked of the core itself, and who else uses that login."""
+    others = [asdict(each) for each in await services.neighbours.look()]
+    status = await services.accounts.status() | {"also_using_home": others}
+    if others and not status.get("hint"):
+        status["hint"] = ADVICE
+    return JSONResponse(status)

@@ -21,6 +21,7 @@ from codex_http_server.api.eventstream import MEDIA_TYPE, EventStream, Write
 from codex_http_server.api.idempotency import key_of
 from codex_http_server.api.schemas import Finished, QueuedView, QueueView, Submitted
 from codex_http_server.api.services import Services, Use
+from codex_http_server.auth.callers import Caller
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.manager import Open
 from codex_http_server.conversations.messages import DONE, Status
@@ -70,9 +71,11 @@ async def send(
         own_turn=streaming or wait > 0,
     )
     entry = await services.manager.get(conversation_id)
+    if streaming:
+        services.streams.need(caller)
     record = await entry.messages.submit(wanted)
     if streaming:
-        return EventStream(lambda write: _turn(services, entry, record, write))
+        return EventStream(lambda write: _stream(services, entry, record, write, caller))
     if wait and (done := await _within(entry, record, wait)) is not None:
         with suppress(StorageFull):  # the turn has ended, but its end can't be kept right now
             return await _finished(services, entry, done)
@@ -122,6 +125,13 @@ async def _finished(services: Services, entry: Open, record: SubmitRecord) -> Re
         "reply": views.reply(found),
     }
     return JSONResponse(body, 200)
+
+
+async def _stream(
+    services: Services, entry: Open, record: SubmitRecord, write: Write, caller: Caller
+) -> None:
+    with services.streams.one(caller):
+        await _turn(services, entry, record, write)
 
 
 async def _turn(services: Services, entry: Open, record: SubmitRecord, write: Write) -> None:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from codex_http_server.testing.attack.answers import CLOSED
+from codex_http_server.testing.attack.answers import CLOSED, Answer
 from codex_http_server.testing.attack.attacks import (
     Verdict,
     attack,
@@ -144,7 +144,7 @@ async def endless_body(stage: Stage) -> Verdict:
     if most is None:
         return skipped("takes 40 s: ask for it with --patient")
     head = stage.probe("Content-Length: 1000", body=None)
-    start = time.monotonic()
+    start, answer = time.monotonic(), Answer(CLOSED, silent=True)
     async with await stage.line() as line:
         await line.send(head)
         while time.monotonic() - start < most:
