@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pwd
+import sys
 
 from codex_http_server.testing.attack.attacks import Verdict, attack, skipped
 from codex_http_server.testing.attack.stage import Stage
@@ -14,8 +14,10 @@ USERS = ("nobody", "daemon", "www-data")
 
 def other_user() -> int | None:
     """The uid of a user that is not us; None where we can't be another one."""
-    if os.geteuid() != 0:
+    if sys.platform == "win32" or os.geteuid() != 0:
         return None
+    import pwd  # noqa: PLC0415 # not on Windows
+
     for name in USERS:
         try:
             return pwd.getpwnam(name).pw_uid

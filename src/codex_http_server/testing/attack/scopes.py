@@ -60,7 +60,8 @@ ROUTES: Final[dict[Route, str]] = {
 }  # fmt: skip
 
 
-def _asked(stage: Stage, route: Route, token: str) -> bytes:
+def asked(stage: Stage, route: Route, token: str) -> bytes:
+    """The request that asks whether a route is open, and does nothing if it is."""
     path = ROUTES[route]
     for name, value in _IDS.items():
         path = path.replace(name, value)
@@ -81,7 +82,7 @@ def _closed(stage: Stage) -> dict[str, Route]:
 
 @attack("A route that was forgotten is open to everybody.", who=("nobody",))
 async def every_route_of_nobody(stage: Stage) -> Verdict:
-    cases = {name: _asked(stage, route, stage.token) for name, route in _closed(stage).items()}
+    cases = {name: asked(stage, route, stage.token) for name, route in _closed(stage).items()}
     return await stage.refused(cases)
 
 
@@ -89,7 +90,7 @@ async def every_route_of_nobody(stage: Stage) -> Verdict:
 async def every_route_without_a_token(stage: Stage) -> Verdict:
     if not stage.token:
         return skipped("this server lets this sender in without a token")
-    cases = {name: _asked(stage, route, "") for name, route in _closed(stage).items()}
+    cases = {name: asked(stage, route, "") for name, route in _closed(stage).items()}
     return await stage.refused(cases)
 
 
@@ -113,7 +114,7 @@ async def _by_tokens(stage: Stage, *, lacking: bool) -> Verdict:
     tried = 0
     for token in stage.tokens:
         pairs = _pairs(token, lacking=lacking)
-        cases = {name: _asked(stage, route, token.secret) for name, route in pairs.items()}
+        cases = {name: asked(stage, route, token.secret) for name, route in pairs.items()}
         answers = await stage.all(cases)
         tried += len(cases)
         holes += [
@@ -121,7 +122,7 @@ async def _by_tokens(stage: Stage, *, lacking: bool) -> Verdict:
             for name, answer in answers.items()
             if not (_lacks(answer) if lacking else _opens(answer))
         ]
-    return judged(holes, tried)
+    return judged(holes, tried) if tried else skipped("the tokens given do not differ enough")
 
 
 def _pairs(token: Held, *, lacking: bool) -> dict[str, Route]:

@@ -136,10 +136,11 @@ class Stage:
         return dict(zip(cases, answers, strict=True))
 
     async def alive(self) -> Answer | None:
-        """None if an honest request is answered as ever; else what came."""
-        path = "/health" if self.who == "caller" else "/conversations"
-        found = await self.ask(self.get(path), QUICK)
-        fits = found.good if self.who == "caller" else refuses(found)
+        """None if an honest request is answered as ever; else what came. One who may not call is
+        refused as ever, or told that there is no room for such."""
+        nobody = self.who == "nobody"
+        found = await self.ask(self.get("/conversations" if nobody else "/health"), QUICK)
+        fits = refuses(found, 503) if nobody else found.good
         return None if fits else found
 
     # --- judging ----------------------------------------------------------------------------

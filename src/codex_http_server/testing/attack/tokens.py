@@ -69,12 +69,16 @@ async def a_wrong_token_beside_a_right_one(stage: Stage) -> Verdict:
 
 @attack("A token in an address stands in histories, logs and Referer headers.")
 async def tokens_in_addresses(stage: Stage) -> Verdict:
-    names = ("token", "access_token")
-    cases: dict[str, bytes] = {}
-    for name in names:
-        for query in (f"{name}={guess()}", f"a=b&{name}={guess()}", f"{name}=", f"%74{name[1:]}=x"
-                      if name == "token" else f"%61{name[1:]}=x"):  # fmt: skip
-            cases[f"GET ?{query[:20]}"] = stage.get(f"/conversations?{query}")
+    queries = {
+        "token": f"token={guess()}",
+        "access_token": f"access_token={guess()}",
+        "behind another": f"limit=1&token={guess()}",
+        "empty": "token=",
+        "without a value": "access_token",
+        "in disguise": f"%74oken={guess()}",
+        "in disguise too": f"access%5ftoken={guess()}",
+    }
+    cases = {name: stage.get(f"/conversations?{query}") for name, query in queries.items()}
     cases["stream"] = stage.get(f"/events?token={guess()}", "Accept: text/event-stream")
     kind, body = "application/json", stage.body()
     path = f"/conversations?access_token={guess()}"
