@@ -58,7 +58,13 @@ async def run(stage: Stage, attacks: Sequence[Attack], within: float = WITHIN) -
     """Run those attacks that suit the sender. Raises `CannotStart`."""
     start = time.monotonic()
     outcome = Outcome(stage)
-    honest = await _look_first(stage)
+    try:
+        honest = await _look_first(stage)
+    except Unreachable as error:
+        if not (error.denied and stage.who == "nobody"):
+            raise CannotStart(f"{stage.target.url}: {error}", reached=False) from None
+        outcome.findings.append(Finding("peers", "connection", "All of it.", held(_DENIED), 0))
+        return outcome
     before = await _head(stage)
     chosen = [each for each in attacks if stage.who in each.who]
     try:
@@ -111,16 +117,16 @@ def _finding(each: Attack, verdict: Verdict, seconds: float) -> Finding:
 # --- before and after -------------------------------------------------------------------------
 
 
+_DENIED: Final = "this process may not even open a connection"
+
+
 async def _look_first(stage: Stage) -> int:
-    """Whether the server is there and takes this sender for what it says it is; the status of
-    the honest request."""
-    try:
+    """Whether the server takes this sender for what it says it is; the status of the honest
+    request. Raises `Unreachable`, `CannotStart`."""
+    answer = await stage.ask(stage.probe())
+    if stage.who == "caller" and refuses(answer) and stage.tokens:
+        stage.token = _driving(stage)
         answer = await stage.ask(stage.probe())
-        if stage.who == "caller" and refuses(answer) and stage.tokens:
-            stage.token = _driving(stage)
-            answer = await stage.ask(stage.probe())
-    except Unreachable as error:
-        raise CannotStart(f"{stage.target.url}: {error}", reached=False) from None
     if stage.who == "nobody":
         stage.public = answer.status == 401  # a token is asked for: others may see what is public
     elif answer.status <= 0 or answer.status >= 500 or refuses(answer):

@@ -126,8 +126,8 @@ class Stage:
             async with await self.line(uid) as line:
                 return await line.ask(data, wait, head_only=head_only)
         except Unreachable as error:
-            if error.denied:
-                return Answer(CLOSED)  # refused before the first byte
+            if error.denied and uid is not None:
+                return Answer(CLOSED)  # a socket that is not theirs to open
             raise
 
     async def all(self, cases: Mapping[str, bytes], **given: Any) -> dict[str, Answer]:
