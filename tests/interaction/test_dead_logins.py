@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
-from codex_http_server.testing.answers import Text
+from codex_http_server.testing.answers import Command, Gate, Text
 from codex_http_server.testing.issuer import Trouble
 from codex_http_server.testing.reader import Event
-from tests.support.judge import check_whole
+from tests.support.judge import check_whole, text_of
 from tests.support.server import Server, start
 from tests.support.signin import LoginSite
 
@@ -108,3 +109,68 @@ def test_an_issuer_that_is_down_is_no_reason_to_sign_in_again(site: LoginSite) -
         assert not required(server.events(here))
         site.issuer.trouble.clear()
         assert server.run(here)["reply"] == "here you are"
+
+
+# --- and comes back -------------------------------------------------------------------------
+
+
+def test_revoked_in_mid_work_then_a_login_and_what_waits_is_answered_once(
+    server: Server, site: LoginSite
+) -> None:
+    here = server.conversation()
+    gate = Gate()
+    site.provider.expect(Command("touch made.txt"))
+    site.provider.expect(Text(["half ", gate, "an answer"]))
+    with server.read(here) as reader:
+        server.send(here, "work")
+        gate.wait_reached()
+        waits = server.send(here, "the next message")
+        site.issuer.ledger.revoke_all()
+        gate.open()
+        told = reader.wait_type("auth/required")
+        reader.wait(held)
+        assert told["data"]["code"] == "revoked"
+        assert told["data"]["submit_ids"] == [waits["submit_id"]]
+        status = server.get("/auth/status")
+        assert (status["authenticated"], status["reason"]) == (False, "revoked")
+        sign_in(server, site)
+        answered = reader.wait(
+            lambda e: (
+                e["type"] == "item/completed"
+                and e.get("item_type") == "agentMessage"
+                and e["data"]["item"]["text"] == "here you are"
+            )
+        )
+        reader.wait(lambda e: e["type"] == "turn/completed" and e["turn_id"] == answered["turn_id"])
+    log = server.events(here)
+    check_whole(log)
+    assert text_of(log) == ["half an answer", "here you are"]
+    assert answered["turn_id"] != told["turn_id"]
+    taken = [r for r in site.provider.requests if r.user_text == "the next message"]
+    assert len(taken) == 1, "it was sent once"
+    assert json.dumps(taken[0].body["input"]).count("the next message") == 1
+
+
+def test_a_login_by_the_codex_cli_sends_what_waits(server: Server, site: LoginSite) -> None:
+    here = server.conversation()
+    site.issuer.ledger.revoke_all()
+    with server.read(here) as reader, server.read_all("?after=latest") as all_of_it:
+        server.send(here, "hello")
+        reader.wait(held)
+        site.issuer.write_login(site.home)  # what `codex login` leaves
+        all_of_it.wait_type("account/updated", synthetic="auth_file")
+        reader.wait(lambda e: e["type"] == "turn/completed" and e["status"] == "completed")
+    assert text_of(server.events(here)) == ["here you are"]
+
+
+def held(event: Event) -> bool:
+    """A message was put back, to wait for a login."""
+    return event["type"] == "queue/changed" and event["data"]["reason"] == "waiting_for_login"
+
+
+def sign_in(server: Server, site: LoginSite) -> None:
+    """Sign in over HTTP with a code, as from another machine."""
+    login = server.post("/auth/login", {"method": "device_code"}, 201)
+    site.issuer.approve_device(login["user_code"])
+    ended = server.get(f"/auth/login/{login['id']}?wait=20")
+    assert ended["state"] == "succeeded", ended

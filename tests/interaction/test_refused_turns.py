@@ -11,7 +11,7 @@ import pytest
 from codex_http_server.testing.answers import Command, Fail, Gate, Step, Text
 from codex_http_server.testing.reader import Event, Reader
 from codex_http_server.testing.requests import ModelRequest
-from tests.support.judge import check_reader, check_whole
+from tests.support.judge import check_reader, check_whole, text_of
 from tests.support.server import Server, Site, start
 from tests.support.shared import site_at
 
@@ -68,6 +68,10 @@ def times_asked(requests: list[ModelRequest], text: str) -> int:
     return json.dumps(requests[-1].body["input"]).count(text)
 
 
+def finished(event: Event) -> bool:
+    return event["type"] == "turn/completed" and event["status"] == "completed"
+
+
 def wait_held(reader: Reader) -> Event:
     return reader.wait(
         lambda e: e["type"] == "queue/changed" and e["data"]["reason"] == "waiting_for_login"
@@ -94,6 +98,33 @@ def test_a_refused_turn_is_told_at_once_and_ended_at_the_second_refusal(
     assert len(required(log)) == 1
     notices = [e["status"] for e in log if e["type"] == "error"]
     assert notices == ["retrying", "retrying"]
+    check_whole(log)
+    check_reader(reader.events, log)
+
+
+def test_the_message_waits_first_in_line_and_is_sent_once_after_a_login(
+    server: Server, door: Door
+) -> None:
+    here = server.conversation()
+    with server.read(here) as reader:
+        sent = server.send(here, "the first message")
+        wait_held(reader)
+        behind = server.send(here, "the second message")
+        waits = server.get(f"/conversations/{here}/queue")["data"]
+        assert [(each["submit_id"], each["status"]) for each in waits] == [
+            (sent["submit_id"], "waiting_for_login"),
+            (behind["submit_id"], "queued"),
+        ]
+        key = {"method": "api_key", "api_key": GOOD}
+        assert server.post("/auth/login", key, 201)["state"] == "succeeded"
+        first = reader.wait(finished)
+        reader.wait(lambda e: finished(e) and e["turn_id"] != first["turn_id"])
+    assert len(door.let_in) == 2
+    assert times_asked(door.let_in, "the first message") == 1
+    assert times_asked(door.let_in, "the second message") == 1
+    assert server.get(f"/conversations/{here}/queue")["data"] == []
+    log = server.events(here)
+    assert text_of(log) == ["here you are", "here you are"]
     check_whole(log)
     check_reader(reader.events, log)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import pytest
 
 from codex_http_server.accounts.accounts import Accounts
-from codex_http_server.engine.base import Account, Engine
+from codex_http_server.accounts.logins import Logins
+from codex_http_server.engine.base import Account, CoreState, Engine
 from codex_http_server.errors import CoreRefused, CoreUnavailable, ServerError
 from codex_http_server.events import Draft, raw
 
 
 class Core:
-    """The one thing that accounts ask of an engine."""
+    """What accounts ask of an engine."""
+
+    state = CoreState("ready")
 
     def __init__(self, answer: Account | ServerError) -> None:
         self.answer = answer
@@ -26,7 +30,10 @@ class Core:
 
 
 def accounts(answer: Account | ServerError | None = None) -> Accounts:
-    return Accounts(cast(Engine, Core(answer or Account(requires_login=True))))
+    engine = cast(Engine, Core(answer or Account(requires_login=True)))
+    nowhere = Path("/nowhere")
+    logins = Logins(engine, 900, nowhere)
+    return Accounts(engine, nowhere, logins, append=lambda _: None, renew=lambda: None)
 
 
 def limits(of: Accounts, **fields: Any) -> dict[str, Any] | None:
@@ -104,7 +111,7 @@ async def test_the_status_says_who_and_why_not(account: Account, expected: tuple
     assert one.last is None
     status = await one.status()
     names = ("authenticated", "auth_mode", "email", "plan_type", "requires_login", "reason")
-    assert status == dict(zip(names, expected, strict=True))
+    assert {name: status[name] for name in names} == dict(zip(names, expected, strict=True))
     assert one.last == status
 
 

@@ -1,7 +1,8 @@
 """The login as conversations see it: who is missing, what was refused, when somebody signed in.
 
 Owns the count of logins and the word to those who wait for one. What the account looks like is
-`accounts.py`'s. This is the `Login` of conversations/login.py.
+`accounts.py`'s, the reasons are those of `reasons.py`. This is the `Login` of
+conversations/login.py.
 """
 
 from __future__ import annotations
@@ -9,39 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
-from codex_http_server import events
+from codex_http_server.accounts import reasons
 from codex_http_server.accounts.accounts import Accounts
 from codex_http_server.errors import ServerError
-from codex_http_server.events import Draft
 from codex_http_server.logs import get_logger
 from codex_http_server.refusal import Refusal, Why
 
 log = get_logger(__name__)
 
-HINT: Final = (
-    "Sign in again (POST /auth/login, `codex-http-server login` or `codex login`); what waits is"
-    " sent then."
+OWN_KEY: Final = (
+    "The model provider in the configuration of Codex takes no login: look at its key there"
+    " (env_key, experimental_bearer_token, http_headers)."
 )
 
 
 class SignIn:
-    """The login of one home. `on_signed_in` is called each time somebody has signed in."""
+    """The login of one home. `on_signed_in` is called each time a login has become good."""
 
-    def __init__(
-        self,
-        accounts: Accounts,
-        on_signed_in: Callable[[], None],
-        renew_core: Callable[[], None],
-    ) -> None:
+    def __init__(self, accounts: Accounts, on_signed_in: Callable[[], None]) -> None:
         self._accounts = accounts
         self._on_signed_in = on_signed_in
-        self._renew_core = renew_core
-        self._refused = False
-        self._usable = False  # as far as the core said when it was last asked
+        self._usable = False  # as far as is known
         self.times = 0
         self.why: Why | None = None  # what is wrong, as it was last told
+        accounts.on_view = self._on_view
 
     @property
     def helps(self) -> bool:
@@ -51,71 +43,55 @@ class SignIn:
 
     async def missing(self) -> Why | None:
         """Why nobody is signed in where somebody has to be; asks the core before it says so."""
-        if not self._is_missing(self._accounts.last):
+        if not self._nobody(self._accounts.last):
             return None
         try:
-            view = await self.look()
+            view = await self._accounts.status()
         except ServerError as error:
             log.info("the account could not be read", reason=error.detail)
             return None
-        self.why = self._why(view) if self._is_missing(view) else None
+        self.why = _why(view) if self._nobody(view) else None
         return self.why
 
-    async def look(self) -> dict[str, Any]:
-        """Ask the core; somebody may have signed in without a word. Raises as `Accounts.status`."""
-        view = await self._accounts.status()
-        was_usable, self._usable = self._usable, not self._is_missing(view)
-        if self._usable and not was_usable:
-            self._signed_in()
-        return view
-
-    @staticmethod
-    def _is_missing(view: dict[str, Any] | None) -> bool:
-        return view is not None and view["requires_login"] and not view["authenticated"]
-
-    @staticmethod
-    def _why(view: dict[str, Any]) -> Why:
-        return Why(str(view["reason"]), "Nobody is signed in.", HINT)
-
-    def changed_elsewhere(self) -> None:
-        """Another process changed the login of this home. The core keeps the one that it has
-        (measured: a new API key, and even a removed one, are not seen), so it is started anew."""
-        self._usable = False  # the next look tells whether somebody is signed in
-        self._renew_core()
+    def _nobody(self, view: dict[str, Any] | None) -> bool:
+        """Whether the core has nobody. A login that a turn was refused with is tried again: its
+        provider may have been wrong."""
+        if view is None or view["authenticated"] or not view["requires_login"]:
+            return False
+        return not self._accounts.somebody and view["reason"] != reasons.UNREADABLE
 
     def refused(self, refusal: Refusal) -> Why:
         """Note that a turn was refused; what to tell."""
-        self._refused = True
-        self.why = Why("refused", refusal.detail, HINT)
+        detail = reasons.plain(refusal.detail)
+        if not self.helps:
+            return Why("provider_refused", detail, OWN_KEY)
+        self._usable = False
+        code = self._code(refusal)
+        self._accounts.note_refusal(code, detail)
+        self.why = Why(code, detail, reasons.HINTS[code] or "")
         return self.why
+
+    def _code(self, refusal: Refusal) -> str:
+        found = reasons.refused_refresh(refusal.detail)
+        if found is not None:
+            return found
+        mode = (self._accounts.last or {}).get("auth_mode")
+        if mode is None:
+            return reasons.NOT_SIGNED_IN
+        return reasons.KEY_REFUSED if mode == "apikey" else reasons.REVOKED
 
     def worked(self) -> None:
         """A turn got through: a refusal before it was not the last word."""
-        if self._refused:
-            self._signed_in()
+        self._accounts.note_success()
 
-    def on_server_event(self, draft: Draft) -> Draft | None:
-        """See `Accounts.on_server_event`; a login is recognised here."""
-        passed = self._accounts.on_server_event(draft)
-        if passed is not None and _is_login(passed):
-            self._signed_in()
-        return passed
-
-    def _signed_in(self) -> None:
-        self._refused, self.why = False, None
-        self.times += 1
-        self._on_signed_in()
+    def _on_view(self, view: dict[str, Any]) -> None:
+        """The account was looked at; what was not good may be good now."""
+        was, self._usable = self._usable, view["authenticated"] or not view["requires_login"]
+        if self._usable and not was:
+            self.times += 1
+            self.why = None
+            self._on_signed_in()
 
 
-class _Completed(msgspec.Struct):
-    success: bool = False
-
-
-def _is_login(draft: Draft) -> bool:
-    """`account/updated` is none: the core says it of an old login too (measured)."""
-    if draft.type != events.LOGIN_COMPLETED:
-        return False
-    try:
-        return msgspec.json.decode(draft.data, type=_Completed).success
-    except msgspec.MsgspecError:
-        return False
+def _why(view: dict[str, Any]) -> Why:
+    return Why(str(view["reason"]), str(view["detail"] or ""), str(view["hint"] or ""))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 import threading
 import webbrowser
@@ -22,8 +21,9 @@ from urllib.parse import quote, urlsplit
 import typer
 
 from codex_http_server import runtime
+from codex_http_server.cli.browser import has_screen
 from codex_http_server.cli.options import takes_settings
-from codex_http_server.cli.serve import run, settings_of
+from codex_http_server.cli.serve import run, settings_of, token_of_environment
 from codex_http_server.settings import Flags
 from codex_http_server.testing.demo_script import demo_script
 from codex_http_server.testing.provider import Provider
@@ -48,9 +48,10 @@ def demo(
 ) -> None:
     """Show the real Codex core at work, offline, with a scripted model.
 
-    Its home and its data are temporary: --codex-home, --data-dir, --config and the
+    Its home and its data are temporary: --codex-home, --data-dir, --listen, --config and the
     environment have no effect here.
     """
+    token_of_environment()  # has no effect, and is nothing for the agent to find
     with tempfile.TemporaryDirectory(prefix="codex-demo-") as folder:
         root = _folders(Path(folder).resolve())
         # The core makes no helper binaries for a home below the temporary folder (measured),
@@ -80,7 +81,9 @@ def _configure(home: Path, provider: Provider) -> None:
 
 
 def _own(flags: Flags, root: Path) -> Flags:
-    """The demo's settings: a free port, a quiet log, its own home; flags may change the rest."""
+    """The demo's settings: a free port, which a browser can reach, a quiet log, its own home;
+    flags may change the rest."""
+    flags = {name: value for name, value in flags.items() if name != "listen"}
     fixed = {"codex_home": str(root / "home"), "data_dir": str(root / "state" / "data")}
     return {"port": "0", "log_level": "warning", **flags, **fixed}
 
@@ -91,7 +94,7 @@ class _Stage:
     def __init__(self, project: Path, *, once: bool, open_page: bool) -> None:
         self._project = project
         self._once = once
-        self._open_page = open_page and _has_screen()
+        self._open_page = open_page and has_screen()
         self._thread: threading.Thread | None = None
         self._conversation_id = ""
         self.exit_code = 0
@@ -136,13 +139,6 @@ class _Stage:
             _show(event)
             if event["type"] == "turn/completed" and event["status"] != "completed":
                 self.exit_code = 1
-
-
-def _has_screen() -> bool:
-    """Without one, a text browser would take over the terminal."""
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _introduction(url: str, page: str, conversation_id: str, project: Path) -> str:

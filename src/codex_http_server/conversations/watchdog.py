@@ -39,6 +39,9 @@ class Entry(Protocol):
     @property
     def is_quiet(self) -> bool: ...
 
+    @property
+    def is_at_rest(self) -> bool: ...
+
 
 class Watchdog:
     """Looks after all loaded conversations and the core they share."""
@@ -49,11 +52,23 @@ class Watchdog:
         self._recycled_ms = -REST
         self._stuck: dict[str, int] = {}  # turns that were told to end, and when
         self.holds_back = False
-        self.renew = False  # the core has to be started anew: its login is not the home's any more
+        self._renew = False
+
+    def renew(self) -> None:
+        """The core is to be started anew as soon as no turn runs: it holds an old login."""
+        self._renew = self.holds_back = True
+
+    def renewed(self) -> None:
+        """There is a new core."""
+        self._renew = self.holds_back = False
 
     def look(self, entries: Iterable[Entry], engine: Engine, now: int) -> None:
         """Act on what is due at `now` (ms)."""
         loaded = list(entries)
+        if self._renew and all(entry.is_at_rest for entry in loaded):
+            log.info("the core is started anew for another login")
+            engine.recycle()
+            return
         for entry in loaded:
             entry.conversation.expire(now - self._limits.item_ms)
             self._look_at_turn(entry.conversation, now)
@@ -83,11 +98,10 @@ class Watchdog:
         deaf = {turn for turn, since in self._stuck.items() if now - since > OBEY}
         budget, memory = self._limits.core_memory, engine.memory
         rested = now - self._recycled_ms >= REST
-        self.holds_back = self.renew or bool(budget and rested and memory > CAP * budget)
+        self.holds_back = self._renew or bool(budget and rested and memory > CAP * budget)
         wanted = bool(budget and memory > budget) or bool(deaf) or engine.outdated
-        quiet = all(self._is_quiet(entry, deaf) for entry in loaded)
-        if (wanted and rested and quiet) or (self.renew and not turns):
-            self._recycled_ms, self.holds_back, self.renew = now, False, False
+        if wanted and rested and all(self._is_quiet(entry, deaf) for entry in loaded):
+            self._recycled_ms, self.holds_back = now, self._renew
             log.info(
                 "the core is recycled",
                 memory=memory,

@@ -84,8 +84,25 @@ class Account(msgspec.Struct, frozen=True):
     auth_mode: str | None = None
     email: str | None = None
     plan_type: str | None = None
+    account_id: str | None = None
 
 
+class LoginStarted(msgspec.Struct, frozen=True):
+    """A login that waits for a person: `url` to open, and the code to type there, if any."""
+
+    id: str
+    url: str
+    user_code: str | None = None
+
+
+class LoginRules(msgspec.Struct, frozen=True):
+    """What the core's configuration demands of a login."""
+
+    method: str | None = None  # `chatgpt` or `api`; None: either
+    workspaces: tuple[str, ...] = ()  # the only ones allowed; empty: any
+
+
+OnLogin = Callable[[LoginStarted], None]
 OnThread = Callable[[Thread], None]
 OnTurn = Callable[[str], None]
 
@@ -207,6 +224,40 @@ class Engine(Protocol):
         """Give the thread a title in the core too."""
         ...
 
+    async def held_token(self) -> str | None:
+        """The access token or API key that the core holds. A secret: to be compared, not kept."""
+        ...
+
     async def read_account(self) -> Account:
         """Who the core is signed in as."""
+        ...
+
+    async def login_rules(self) -> LoginRules:
+        """What the configuration demands of a login."""
+        ...
+
+    async def start_login(self, method: str, on_started: OnLogin) -> None:
+        """Begin a `browser` or `device_code` login. `on_started` gets it before the event that
+        ends it arrives. A login that is pending in the core ends."""
+        ...
+
+    async def cancel_login(self, login_id: str) -> None:
+        """End a pending login. No error if it has ended already."""
+        ...
+
+    async def use_key(self, api_key: str) -> None:
+        """Sign in with an API key, at once; the core does not look whether it is good."""
+        ...
+
+    async def logout(self) -> None:
+        """Sign out: the tokens are revoked, `auth.json` is removed, running turns fail."""
+        ...
+
+    async def read_rate_limits(self) -> dict[str, Any]:
+        """The rate limits of the account, in the core's own words. It asks the backend, and
+        refuses where nobody is signed in with ChatGPT."""
+        ...
+
+    async def read_token_usage(self) -> dict[str, Any]:
+        """The account's tokens by day, in the core's own words; as `read_rate_limits`."""
         ...

@@ -17,6 +17,9 @@ from codex_http_server.engine.base import (
     Account,
     CoreState,
     Listener,
+    LoginRules,
+    LoginStarted,
+    OnLogin,
     OnThread,
     OnTurn,
     Past,
@@ -293,18 +296,67 @@ class CodexEngine:
     async def rename_thread(self, thread_id: str, name: str) -> None:
         await self._call("thread/name/set", {"threadId": thread_id, "name": name})
 
+    async def held_token(self) -> str | None:
+        # An old method, the only one that tells which tokens the core would send (measured).
+        asked = {"includeToken": True, "refreshToken": False}
+        with _refusals():
+            found = await self._ask_any("getAuthStatus", asked)
+        token = msgspec.json.decode(found).get("authToken")
+        return token if isinstance(token, str) else None
+
     async def read_account(self) -> Account:
         with _refusals():
             found = await self._ask_any("account/read", {"refreshToken": False})
         answer = msgspec.json.decode(found)
         account: dict[str, Any] = answer.get("account") or {}
+        routing: dict[str, Any] = answer.get("workspaceRouting") or {}
         kind = {"apiKey": "apikey"}.get(account.get("type", ""), account.get("type"))
         return Account(
             requires_login=bool(answer["requiresOpenaiAuth"]),
             auth_mode=kind,
             email=account.get("email"),
             plan_type=account.get("planType"),
+            account_id=routing.get("chatgptAccountId"),
         )
+
+    async def login_rules(self) -> LoginRules:
+        with _refusals():
+            found = await self._ask_any("config/read", {})
+        config: dict[str, Any] = msgspec.json.decode(found)["config"]
+        wanted = config.get("forced_chatgpt_workspace_id") or ()
+        workspaces = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+        return LoginRules(config.get("forced_login_method"), workspaces)
+
+    async def start_login(self, method: str, on_started: OnLogin) -> None:
+        kind = {"browser": "chatgpt", "device_code": "chatgptDeviceCode"}[method]
+        with _refusals():
+            await self._ask_any(
+                "account/login/start", {"type": kind}, lambda found: on_started(_login(found))
+            )
+
+    async def cancel_login(self, login_id: str) -> None:
+        await self._call("account/login/cancel", {"loginId": login_id})
+
+    async def use_key(self, api_key: str) -> None:
+        with _refusals():
+            await self._ask_any("account/login/start", {"type": "apiKey", "apiKey": api_key})
+
+    async def logout(self) -> None:
+        with _refusals():
+            await self._ask_any("account/logout", {})
+
+    async def read_rate_limits(self) -> dict[str, Any]:
+        # The details of reset credits would cost the backend one more request.
+        return await self._read_of_account(
+            "account/rateLimits/read", excludeResetCreditDetails=True
+        )
+
+    async def read_token_usage(self) -> dict[str, Any]:
+        return await self._read_of_account("account/usage/read")
+
+    async def _read_of_account(self, method: str, **params: Any) -> dict[str, Any]:
+        with _refusals():
+            return msgspec.json.decode(await self._ask_any(method, params))
 
 
 @contextmanager
@@ -330,3 +382,9 @@ def _thread(result: msgspec.Raw) -> Thread:
         sandbox_policy=answer.sandbox,
     )
     return Thread(str(answer.thread["id"]), policy)
+
+
+def _login(result: msgspec.Raw) -> LoginStarted:
+    found: dict[str, Any] = msgspec.json.decode(result)
+    url = found.get("authUrl") or found["verificationUrl"]
+    return LoginStarted(found["loginId"], url, found.get("userCode"))

@@ -72,6 +72,7 @@ class Issuer:
 
     - `person`: who signs in next in the browser; `authorize`: what the browser's page does:
       `allow`, `deny` (comes back with an error), `wrong_state`, `wrong_code`, `no_code`.
+    - `approve_next_device`: `person` says yes to the next device login without being asked.
     - `ledger.access_seconds`, `ledger.expire_access()`, `ledger.revoke_all()`.
     - `refuse_refresh`: a code (`refresh_token_expired`, `refresh_token_reused`,
       `refresh_token_invalidated`) that every refresh is refused with.
@@ -90,6 +91,7 @@ class Issuer:
         self.refuse_refresh: str | None = None
         self.trouble: dict[str, Trouble] = {}
         self.device_interval = 1
+        self.approve_next_device = False
         self.calls: Counter[str] = Counter()
         self.log: list[str] = []
         self._codes: dict[str, _Code] = {}
@@ -270,7 +272,9 @@ class Issuer:
 
     async def _usercode(self, _: Request) -> Response:
         user_code = next(self._user_codes)
-        device = self._devices[user_code] = _Device(next(self._new_device))
+        person = self.person if self.approve_next_device else None
+        self.approve_next_device = False
+        device = self._devices[user_code] = _Device(next(self._new_device), person)
         return JSONResponse(
             {
                 "device_auth_id": device.auth_id,

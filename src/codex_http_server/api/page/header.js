@@ -9,6 +9,17 @@ const STREAM = {
   closed: ["not connected", "bad"],
 };
 
+/** What is wrong with a login; the rest is told by the pill's title. */
+const LOGIN = {
+  expired: "login expired: sign in again",
+  refresh_refused: "login refused: sign in again",
+  revoked: "login ended: sign in again",
+  key_refused: "API key refused",
+  wrong_workspace: "wrong workspace",
+  wrong_method: "this way to sign in is not allowed",
+  account_unreadable: "login can't be read",
+};
+
 export class Header {
   /** `inDemo()` tells whether this looks like the offline demo. */
   constructor(inDemo) {
@@ -46,7 +57,7 @@ export class Header {
     const before = this.reachable;
     try {
       const health = await call("GET", "/health");
-      this.core = health.core;
+      this.core = health.core ?? null;
       setText($("version"), health.version ?? "");
       this.reachable = true;
     } catch (problem) {
@@ -65,14 +76,15 @@ export class Header {
       if (!(problem instanceof Problem)) throw problem;
       return; // asked again soon; the connection says what is wrong
     }
-    const { authenticated, auth_mode: mode, email, plan_type: plan, reason } = status;
+    const { authenticated, auth_mode: mode, email, plan_type: plan, reason, detail, hint } = status;
     const needless = !authenticated && reason === "provider_needs_no_login";
     this.demo = needless && this.inDemo();
     const name = email ?? (mode === "apikey" ? "an API key" : mode);
     if (authenticated) pill("login", `signed in: ${name}${plan ? ` (${plan})` : ""}`, "good");
     else if (this.demo) pill("login", "no login needed: scripted demo model", "good");
     else if (needless) pill("login", "no login needed by this model provider", "good");
-    else pill("login", "not signed in: run codex login", "bad");
+    else pill("login", LOGIN[reason] ?? "not signed in: codex-http-server login", "bad");
+    $("login").title = [detail, hint].filter(Boolean).join(" ");
   }
 }
 

@@ -1,9 +1,10 @@
 """Every route, by senders that may not and by those that may: the table of scopes, attacked.
 
-A route that is in `auth/table.py` has a row here, which says how it is asked without doing harm
-if it is done (tests/unit/testing/test_attack_table.py). A row with a body is refused by an honest
-server for two further reasons (its type and its key), so that even `POST /interrupt` ends nothing
-on a server that looks at one of the three. The scope must be looked at before everything else.
+A route that is in `auth/table.py` stands here too (tests/unit/testing/test_attack_table.py): whoever
+adds one looks whether it can be asked without doing harm. Ids are of things that do not exist.
+All but GETs have a body of a wrong type and a key that is too long, each of which an honest server
+refuses before it does anything: so even `POST /interrupt` ends nothing. The scope must be looked
+at before either of them.
 """
 
 from __future__ import annotations
@@ -30,39 +31,58 @@ _IDS: Final = {
     "{turn_id}": NONE,
     "{item_id}": "none",
     "{submit_id}": NONE,
+    "{login_id}": NONE,
     "{name}": "none.js",
 }
 
-ROUTES: Final[dict[Route, str]] = {
-    # the path as it is asked; methods but GET are sent with a body that no route takes
-    ("GET", "/health"): "/health",
-    ("GET", "/ready"): "/ready",
-    ("GET", "/openapi.json"): "/openapi.json",
-    ("GET", "/"): "/",
-    ("GET", "/page/{name}"): "/page/{name}",
-    ("POST", "/interrupt"): "/interrupt",
-    ("GET", "/auth/status"): "/auth/status",
-    ("POST", "/conversations"): "/conversations",
-    ("GET", "/conversations"): "/conversations?limit=1",
-    ("GET", _ONE): _ONE,
-    ("PATCH", _ONE): _ONE,
-    ("GET", f"{_ONE}/items"): f"{_ONE}/items",
-    ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"):
-        f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output",
-    ("POST", f"{_ONE}/interrupt"): f"{_ONE}/interrupt",
-    ("POST", f"{_ONE}/messages"): f"{_ONE}/messages",
-    ("GET", f"{_ONE}/queue"): f"{_ONE}/queue",
-    ("PUT", f"{_ONE}/queue"): f"{_ONE}/queue",
-    ("PATCH", f"{_ONE}/queue/{{submit_id}}"): f"{_ONE}/queue/{{submit_id}}",
-    ("DELETE", f"{_ONE}/queue/{{submit_id}}"): f"{_ONE}/queue/{{submit_id}}",
-    ("GET", f"{_ONE}/events"): f"{_ONE}/events",
-    ("GET", "/events"): "/events?limit=1",
-}  # fmt: skip
+ROUTES: Final[tuple[Route, ...]] = (
+    # the server
+    ("GET", "/health"),
+    ("GET", "/ready"),
+    ("GET", "/openapi.json"),
+    ("GET", "/"),
+    ("GET", "/page/{name}"),
+    ("POST", "/interrupt"),
+    # who calls
+    ("POST", "/session"),
+    ("GET", "/session"),
+    ("DELETE", "/session"),
+    ("POST", "/tickets"),
+    ("GET", "/tokens"),
+    ("POST", "/tokens"),
+    ("DELETE", "/tokens/{name}"),
+    # the account
+    ("GET", "/auth/status"),
+    ("POST", "/auth/login"),
+    ("GET", "/auth/login/{login_id}"),
+    ("POST", "/auth/login/{login_id}"),
+    ("DELETE", "/auth/login/{login_id}"),
+    ("POST", "/auth/logout"),
+    ("GET", "/auth/usage"),
+    # conversations
+    ("POST", "/conversations"),
+    ("GET", "/conversations"),
+    ("GET", _ONE),
+    ("PATCH", _ONE),
+    ("GET", f"{_ONE}/items"),
+    ("GET", f"{_ONE}/usage"),
+    ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"),
+    ("POST", f"{_ONE}/interrupt"),
+    # messages
+    ("POST", f"{_ONE}/messages"),
+    ("GET", f"{_ONE}/queue"),
+    ("PUT", f"{_ONE}/queue"),
+    ("PATCH", f"{_ONE}/queue/{{submit_id}}"),
+    ("DELETE", f"{_ONE}/queue/{{submit_id}}"),
+    # events
+    ("GET", f"{_ONE}/events"),
+    ("GET", "/events"),
+)
 
 
 def asked(stage: Stage, route: Route, token: str) -> bytes:
     """The request that asks whether a route is open, and does nothing if it is."""
-    path = ROUTES[route]
+    path = route[1]
     for name, value in _IDS.items():
         path = path.replace(name, value)
     if route[0] == "GET":
