@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -55,7 +56,7 @@ async def test_silence_ends_with_the_time() -> None:
         start = time.monotonic()
         answer = await line.ask(b"GET / HTTP/1.1\r\n\r\n", 0.2)
         assert (answer.status, answer.silent) == (CLOSED, True)
-        assert not await line.cut_within(0.2)
+        assert not await line.ends_within(0.2)
         assert time.monotonic() - start < 3
 
 
@@ -89,7 +90,7 @@ async def test_what_was_said_before_the_line_was_cut_is_kept() -> None:
 
     async with serving(refuses) as there, await connect(there) as line:
         assert (await line.ask(endless(), 5)).status == 200
-        assert await line.cut_within(5)
+        assert await line.ends_within(5)
         assert not await line.send(b"more")
 
 
@@ -147,19 +148,25 @@ async def test_a_unix_socket_is_reached_and_may_be_denied(tmp_path: Path) -> Non
             assert os.geteuid() == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
-async def test_a_line_of_another_user_is_theirs_to_the_kernel(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == 0 and parent.name.startswith("pytest"):
-            parent.chmod(0o755)
-    path = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX) as listening:
+@pytest.fixture
+def open_socket() -> Iterator[tuple[Target, socket.socket]]:
+    """A listening Unix socket that everybody may open."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
+        path = Path(folder) / "s"
         listening.bind(str(path))
-        path.chmod(0o666)
         listening.listen(1)
-        async with await connect(target(f"unix:{path}"), uid=65534):
-            accepted, _ = listening.accept()
-            with accepted:
-                credentials = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        path.chmod(0o666)
+        path.parent.chmod(0o755)
+        yield target(f"unix:{path}"), listening
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+async def test_a_line_of_another_user_is_theirs_to_the_kernel(
+    open_socket: tuple[Target, socket.socket],
+) -> None:
+    there, listening = open_socket
+    async with await connect(there, uid=65534):
+        accepted, _ = listening.accept()
+        with accepted:
+            credentials = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     assert int.from_bytes(credentials[4:8], "little") == 65534

@@ -75,8 +75,9 @@ def worst(*verdicts: Verdict) -> Verdict:
     for state in ("broken", "held"):
         found = [each for each in verdicts if each.state == state]
         if found:
-            why = "; ".join(each.why for each in found if each.why)
-            return Verdict(state, why, tuple(hole for each in found for hole in each.holes))
+            why = "; ".join(dict.fromkeys(each.why for each in found if each.why))
+            holes = dict.fromkeys(hole for each in found for hole in each.holes)
+            return Verdict(state, why, tuple(holes)[:HOLES_MOST])
     return verdicts[0]
 
 

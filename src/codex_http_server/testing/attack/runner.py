@@ -124,23 +124,17 @@ async def _look_first(stage: Stage) -> int:
     """Whether the server takes this sender for what it says it is; the status of the honest
     request. Raises `Unreachable`, `CannotStart`."""
     answer = await stage.ask(stage.probe())
+    stage.public = answer.status == 401  # a token is asked for: others may see what is public
     if stage.who == "caller" and refuses(answer) and stage.tokens:
-        stage.token = _driving(stage)
+        stage.token = stage.driver
         answer = await stage.ask(stage.probe())
-    if stage.who == "nobody":
-        stage.public = answer.status == 401  # a token is asked for: others may see what is public
-    elif answer.status <= 0 or answer.status >= 500 or refuses(answer):
+    broke = answer.status <= 0 or answer.status >= 500
+    if stage.who == "caller" and (broke or refuses(answer)):
         raise CannotStart(
             f"The honest request of this sender was answered {answer}: give it a token with the"
             " scopes read and drive (--tokens), or attack --as nobody."
         )
     return answer.status
-
-
-def _driving(stage: Stage) -> str:
-    """The token for the honest requests."""
-    fits = [each for each in stage.tokens if {"read", "drive"} <= each.scopes]
-    return min(fits, key=lambda each: len(each.scopes)).secret if fits else ""
 
 
 async def _head(stage: Stage) -> str:

@@ -1,7 +1,7 @@
 """Every route, by senders that may not and by those that may: the table of scopes, attacked.
 
-A route that is in `auth/table.py` stands here too (tests/unit/testing/test_attack_table.py): whoever
-adds one looks whether it can be asked without doing harm. Ids are of things that do not exist.
+A route that is in `auth/table.py` stands here too (tests/unit/testing/test_attack_table.py):
+whoever adds one looks whether it can be asked without doing harm. Ids are of what does not exist.
 All but GETs have a body of a wrong type and a key that is too long, each of which an honest server
 refuses before it does anything: so even `POST /interrupt` ends nothing. The scope must be looked
 at before either of them.

@@ -53,9 +53,9 @@ async def wrong_tokens(stage: Stage) -> Verdict:
 
 @attack("Of two tokens one is checked, and the other may count.")
 async def a_wrong_token_beside_a_right_one(stage: Stage) -> Verdict:
-    if not stage.token:
-        return skipped("no token was given: --tokens")
-    right, wrong = f"Authorization: Bearer {stage.token}", f"Authorization: Bearer {guess()}"
+    if not stage.driver:
+        return skipped("no token with read and drive was given: --tokens")
+    right, wrong = f"Authorization: Bearer {stage.driver}", f"Authorization: Bearer {guess()}"
     cases = {
         "right, then wrong": stage.probe(right, wrong, token=""),
         "wrong, then right": stage.probe(wrong, right, token=""),

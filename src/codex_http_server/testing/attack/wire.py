@@ -18,6 +18,7 @@ from codex_http_server.testing.attack.target import Target
 
 ANSWER_SECONDS: Final = 6.0
 CONNECT_SECONDS: Final = 5.0
+LAST_CHUNK: Final = b"0\r\n\r\n"
 HELD_MOST: Final = 4 * 1024 * 1024  # bytes that wait to be read; past it the server must wait
 
 
@@ -116,13 +117,12 @@ class Line(asyncio.Protocol):
                 return
             await asyncio.sleep(0)
 
-    async def cut_within(self, seconds: float) -> bool:
-        """Whether the server ends the line in this time; what it says meanwhile is thrown away."""
+    async def ends_within(self, seconds: float) -> bool:
+        """Whether the server ends a body in chunks, or cuts the line, in this time."""
         try:
             async with asyncio.timeout(seconds):
-                while not self.closed:
+                while not self.closed and not self._buffer.endswith(LAST_CHUNK):
                     self._changed.clear()
-                    self._buffer.clear()
                     await self._changed.wait()
         except TimeoutError:
             return False
