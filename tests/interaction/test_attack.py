@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from codex_http_server.auth import tokens
+from codex_http_server.auth.callers import Scope
+from codex_http_server.auth.tokenfile import TokenFile
 from codex_http_server.testing.answers import Text
 from codex_http_server.testing.attack.suite import ATTACKS
 from tests.support.cli import run_cli
@@ -24,6 +27,7 @@ SLOW = 2.0  # seconds for a body in the test that waits for it
 SKIPPED = {
     "takes 40 s",
     "no token",
+    "no page reaches a Unix socket",
     "this server has no",
     "lets this sender in without a token",
     "only root can be another user",
@@ -36,6 +40,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all: what was attacked must serve on."""
     with server_at(tmp_path_factory.mktemp("attacked")) as running:
         yield running
+
+
+def only(*subjects: str) -> tuple[str, ...]:
+    """The options for these subjects."""
+    return tuple(word for subject in subjects for word in ("--only", subject))
 
 
 def attacked(server: Server, *options: str, status: int) -> dict[str, Any]:
@@ -118,6 +127,62 @@ def test_another_user_is_refused_everything(server: Server) -> None:
 def test_a_caller_who_calls_itself_nobody_is_told(server: Server) -> None:
     found = attacked(server, "--as", "nobody", "--only", "scopes", status=1)
     assert set(named(found, "broken")) == {"scopes: every route of nobody"}
+
+
+# --- with tokens, and at a Unix socket --------------------------------------------------------
+
+ACCESS = only("tokens", "tickets", "sessions", "scopes", "peers", "paths", "proxies")
+QUICK = only(*dict.fromkeys(each.subject for each in ATTACKS if each.subject != "floods"))
+HOLDERS = ("read", "drive", "read,drive", "login", "approve", "read,drive,elevate", "admin")
+
+
+def tokens_of(site: Site) -> tuple[str, str]:
+    """Tokens for each of the holders: the server's file of them, and the attacker's."""
+    kept, shown = TokenFile(site.root / "tokens.json"), site.root / "tokens.txt"
+    lines: list[str] = []
+    for number, named in enumerate(HOLDERS):
+        token, secret = tokens.make(f"holder-{number}", [Scope(each) for each in named.split(",")])
+        kept.add(token)
+        lines.append(f"{named}={secret}\n")
+    shown.write_text("".join(lines))
+    return str(kept.path), str(shown)
+
+
+def test_a_token_does_what_it_may_and_no_more(site: Site) -> None:
+    kept, shown = tokens_of(site)
+    with start(site, "--token-file", kept) as server:
+        server.wait_ready()
+        found = attacked(server, *ACCESS, "--tokens", shown, status=0)
+        assert not server.get("/conversations")["data"]
+    secrets = [line.split("=")[1] for line in Path(shown).read_text().split()]
+    assert not [secret for secret in secrets if secret in json.dumps(found)]
+    assert not [secret for secret in secrets if secret in "".join(server.log)]
+    stood = named(found, "held")
+    assert "scopes: every route without its scope" in stood
+    assert "scopes: every route with its scope" in stood
+    assert "tokens: a wrong token beside a right one" in stood
+
+
+def test_where_a_token_is_asked_for_nobody_has_more_than_what_is_public(site: Site) -> None:
+    kept, shown = tokens_of(site)
+    with start(site, "--require-token", "--token-file", kept) as server:
+        attack = ("attack", "--base-url", server.url)
+        alone = run_cli(*attack, environment=site.environment())
+        assert alone.returncode == 2
+        assert "401 token_required: give it a token" in alone.stderr
+        found = attacked(server, *ACCESS, "--tokens", shown, status=0)
+        assert "scopes: every route without a token" in named(found, "held")
+        assert set(named(found, "skipped")) <= {"peers: another user"}
+        found = attacked(server, *ACCESS, "--as", "nobody", status=0)
+        assert "scopes: every route of nobody" in named(found, "held")
+
+
+def test_every_attack_at_a_unix_socket_is_held(site: Site, tmp_path: Path) -> None:
+    with start(site, "--listen", f"unix:{tmp_path}/s") as server:
+        found = attacked(server, *QUICK, status=0)
+    reached = [each for each in named(found, "skipped").values() if "no page" in each["why"]]
+    assert {each["subject"] for each in reached} == {"hosts"}
+    assert "origins: foreign origins" in named(found, "held")
 
 
 # --- the command ------------------------------------------------------------------------------

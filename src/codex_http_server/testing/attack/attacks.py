@@ -92,19 +92,20 @@ class Attack:
     run: Run
     alone: bool
     who: frozenset[Who]
+    pages: bool = False
 
 
 BOTH: Final[tuple[Who, ...]] = ("caller", "nobody")
 
 
 def attack(
-    gain: str, *, alone: bool = False, who: tuple[Who, ...] = BOTH
+    gain: str, *, alone: bool = False, who: tuple[Who, ...] = BOTH, pages: bool = False
 ) -> Callable[[Run], Attack]:
     """Make an attack of a function: its name and its file are the attack's name and subject."""
 
     def make(run: Run) -> Attack:
         subject = run.__module__.rpartition(".")[2]
         name = run.__name__.replace("_", " ")
-        return Attack(subject, name, gain, run, alone, frozenset(who))
+        return Attack(subject, name, gain, run, alone, frozenset(who), pages)
 
     return make

@@ -24,6 +24,17 @@ async def deep(stage: Stage) -> Verdict:
     return await stage.judge(cases, _refused_in_words)
 
 
+@attack("What the core can't read it never answers: its conversation would be busy for ever.")
+async def deep_schemas(stage: Stage) -> Verdict:
+    path = "/conversations/00000000-0000-7000-8000-000000000000/messages"
+    cases: dict[str, bytes] = {}
+    for depth in (120, 126, 128, 250, 256, 500, 900):
+        schema = b'{"a":' * depth + b"1" + b"}" * depth
+        body = b'{"message":"%s","output_schema":%s}' % (stage.marker.encode(), schema)
+        cases[f"{depth} levels"] = stage.request("POST", path, kind="application/json", body=body)
+    return await stage.judge(cases, _refused_in_words)
+
+
 @attack("Numbers that no machine holds could stop the server, or be kept and never read again.")
 async def numbers(stage: Stage) -> Verdict:
     digits = b"9" * 100_000

@@ -51,8 +51,10 @@ async def unread_streams(stage: Stage) -> Verdict:
     )
 
 
-@attack("Half a request for ever: a hundred clients that send a byte now and then fill the server.",
-        alone=True)  # fmt: skip
+@attack(
+    "Half a request for ever: a hundred clients that send a byte now and then fill the server.",
+    alone=True,
+)
 async def slow_heads(stage: Stage) -> Verdict:
     begins = stage.get("/health").removesuffix(b"\r\n")
     lines = [await stage.line() for _ in range(SLOW)]

@@ -44,15 +44,21 @@ MALFORMED = (
 SPELLINGS = ("2130706433", "0177.0.0.1", "0x7f000001", "0x7f.1", "127.1", "127.0.0.01", "0")
 
 
-@attack("A page of another site could read every conversation and drive the agent.")
+@attack(
+    "A page of another site could read every conversation and drive the agent.",
+    pages=True,
+)
 async def foreign_names(stage: Stage) -> Verdict:
     port = stage.target.port
     names = [*FOREIGN, *(f"{name}:{port}" for name in FOREIGN)]
     return await stage.refused({name: stage.probe(host=name) for name in names}, 400, 421)
 
 
-@attack("A page whose name resolves to this machine could read what is here: its GETs and its"
-        " own-origin POSTs look honest but for the Host.")  # fmt: skip
+@attack(
+    "A page whose name resolves to this machine could read what is here: its GETs and its"
+    " own-origin POSTs look honest but for the Host.",
+    pages=True,
+)
 async def rebinding(stage: Stage) -> Verdict:
     name = f"rebind.evil.example:{stage.target.port}"
     own = f"Origin: http://{name}"
@@ -70,19 +76,28 @@ async def rebinding(stage: Stage) -> Verdict:
     return await stage.refused(cases, 421, head_only=True)
 
 
-@attack("What reads the Host in another way than the server does could be led past the check.")
+@attack(
+    "What reads the Host in another way than the server does could be led past the check.",
+    pages=True,
+)
 async def malformed_names(stage: Stage) -> Verdict:
     names = [name.format(port=stage.target.port) for name in MALFORMED]
     return await stage.refused({repr(name): stage.probe(host=name) for name in names}, 400, 421)
 
 
-@attack("An address in disguise could stand for another machine's in a proxy before the server.")
+@attack(
+    "An address in disguise could stand for another machine's in a proxy before the server.",
+    pages=True,
+)
 async def spelled_addresses(stage: Stage) -> Verdict:
     names = [f"{name}:{stage.target.port}" for name in SPELLINGS]
     return await stage.refused({name: stage.probe(host=name) for name in names}, 400, 421)
 
 
-@attack("Without a Host there is nothing to tell a page's request by.")
+@attack(
+    "Without a Host there is nothing to tell a page's request by.",
+    pages=True,
+)
 async def no_name(stage: Stage) -> Verdict:
     cases = {
         "HTTP/1.1": stage.probe(host=None),

@@ -94,8 +94,10 @@ async def two_origins(stage: Stage) -> Verdict:
     return await stage.refused(cases, 400)
 
 
-@attack("Images, scripts, frames and links of a page carry no Origin: a page could draw what is"
-        " here into itself, or run it as its own script.")  # fmt: skip
+@attack(
+    "Images, scripts, frames and links of a page carry no Origin: a page could draw what is"
+    " here into itself, or run it as its own script."
+)
 async def without_an_origin(stage: Stage) -> Verdict:
     def load(path: str, kind: str, mode: str = "no-cors") -> bytes:
         fetch = ("Sec-Fetch-Site: cross-site", f"Sec-Fetch-Mode: {mode}", f"Sec-Fetch-Dest: {kind}")

@@ -26,8 +26,10 @@ def other_user() -> int | None:
     return None
 
 
-@attack("Everybody who has an account on this machine could use the agent of its owner.",
-        who=("caller",))  # fmt: skip
+@attack(
+    "Everybody who has an account on this machine could use the agent of its owner.",
+    who=("caller",),
+)
 async def another_user(stage: Stage) -> Verdict:
     uid = other_user()
     if uid is None:
@@ -49,8 +51,9 @@ async def another_user(stage: Stage) -> Verdict:
     return await stage.refused(cases, uid=uid, head_only=True)
 
 
-@attack("A sender that may not call would only have to say that it is somebody else.",
-        who=("nobody",))  # fmt: skip
+@attack(
+    "A sender that may not call would only have to say that it is somebody else.", who=("nobody",)
+)
 async def claims_to_be_another(stage: Stage) -> Verdict:
     page = f"codex_http_{stage.target.port}={guess('chp_')}"
     says = {

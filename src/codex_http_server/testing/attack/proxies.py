@@ -36,8 +36,9 @@ CLAIMS = (
 )
 
 
-@attack("A forgotten proxy would open the server to everybody whom the proxy serves.",
-        who=("caller",))  # fmt: skip
+@attack(
+    "A forgotten proxy would open the server to everybody whom the proxy serves.", who=("caller",)
+)
 async def forwarded(stage: Stage) -> Verdict:
     """With a token these headers mean nothing: so they are tried without one."""
     return await stage.refused({each: stage.probe(each, token="") for each in FORWARDED}, 400)

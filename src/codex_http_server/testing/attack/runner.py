@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from codex_http_server.testing.attack.attacks import Attack, Verdict, broken, held, hole
+from codex_http_server.testing.attack.attacks import Attack, Verdict, broken, held, hole, skipped
 from codex_http_server.testing.attack.stage import QUICK, Spent, Stage, refuses
 from codex_http_server.testing.attack.wire import Unreachable
 
@@ -100,6 +100,9 @@ async def _together(outcome: Outcome, attacks: Sequence[Attack]) -> None:
 
 async def _one(outcome: Outcome, each: Attack) -> None:
     start = time.monotonic()
+    if each.pages and outcome.stage.target.path:
+        outcome.findings.append(_finding(each, skipped("no page reaches a Unix socket"), 0))
+        return
     try:
         verdict = await each.run(outcome.stage)
     except* Unreachable as group:

@@ -121,8 +121,10 @@ async def every_route_without_its_scope(stage: Stage) -> Verdict:
     return await _by_tokens(stage, lacking=True)
 
 
-@attack("None for an attacker: but a scope that opens nothing is soon replaced by one that does.",
-        who=("caller",))  # fmt: skip
+@attack(
+    "None for an attacker: but a scope that opens nothing is soon replaced by one that does.",
+    who=("caller",),
+)
 async def every_route_with_its_scope(stage: Stage) -> Verdict:
     if not stage.tokens:
         return skipped("no tokens were given: --tokens")

@@ -18,8 +18,10 @@ def guess(prefix: str = "cht_") -> str:
     return prefix + secrets.token_urlsafe(32)
 
 
-@attack("Anything in the header would do, or a wrong token would leave its sender with what one"
-        " without a token may.")  # fmt: skip
+@attack(
+    "Anything in the header would do, or a wrong token would leave its sender with what one"
+    " without a token may."
+)
 async def wrong_tokens(stage: Stage) -> Verdict:
     basic = base64.b64encode(b"admin:admin").decode()
     values = {
