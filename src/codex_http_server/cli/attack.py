@@ -66,7 +66,11 @@ def attack(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="SUBJECT", help="Only this subject (hosts, bodies, …)."),
+        typer.Option(
+            "--only",
+            metavar="SUBJECT",
+            help="Only this subject (hosts, bodies, …); may be given again.",
+        ),
     ] = None,
     patient: Annotated[
         bool,
@@ -98,7 +102,7 @@ def attack(
     Foreign pages, DNS rebinding, forms, oversized and slow bodies, header floods, request
     smuggling, token guessing, tickets, routes without a right, other users. Nothing is done to
     the server's data: a request that gets through is one that asks for a directory that does
-    not exist. Two of the attacks open some hundred connections for a few seconds.
+    not exist. Some of the attacks open a few hundred connections for seconds.
 
     Exit codes: 0 all held, 1 something is broken, 2 wrong options, 3 no server.
     """

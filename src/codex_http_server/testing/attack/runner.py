@@ -67,23 +67,27 @@ async def run(stage: Stage, attacks: Sequence[Attack], within: float = WITHIN) -
         return outcome
     before = await _head(stage)
     chosen = [each for each in attacks if stage.who in each.who]
-    try:
-        async with asyncio.timeout(within):
-            await _together(outcome, [each for each in chosen if not each.alone])
-            for each in chosen:
-                if each.alone:
-                    await _one(outcome, each)
-    except TimeoutError:
-        done = {(each.subject, each.name) for each in outcome.findings}
-        late = broken(f"no verdict when the time of the run ({within:g} s) was up")
-        for each in chosen:
-            if (each.subject, each.name) not in done:
-                outcome.findings.append(_finding(each, late, 0))
-    order = {(each.subject, each.name): number for number, each in enumerate(chosen)}
-    outcome.findings.sort(key=lambda each: order[each.subject, each.name])
+    await _all(outcome, chosen, within)
     outcome.findings += await _look_around(stage, honest, before)
     outcome.seconds = time.monotonic() - start
     return outcome
+
+
+async def _all(outcome: Outcome, attacks: Sequence[Attack], within: float) -> None:
+    """Run them, in time; the findings are in the order of the attacks."""
+    try:
+        async with asyncio.timeout(within):
+            await _together(outcome, [each for each in attacks if not each.alone])
+            for each in attacks:
+                if each.alone:
+                    await _one(outcome, each)
+    except TimeoutError:
+        pass
+    done = {(each.subject, each.name): each for each in outcome.findings}
+    late = broken(f"no verdict when the time of the run ({within:g} s) was up")
+    outcome.findings[:] = [
+        done.get((each.subject, each.name), _finding(each, late, 0)) for each in attacks
+    ]
 
 
 async def _together(outcome: Outcome, attacks: Sequence[Attack]) -> None:
