@@ -207,6 +207,27 @@ def test_what_json_can_not_carry_is_refused(
         refused(answer, answer.status_code, code)
 
 
+@pytest.mark.parametrize("depth", [126, 256, *range(900, 960, 5)])
+@pytest.mark.usefixtures("untouched")
+def test_what_is_too_deep_for_the_core_is_refused(
+    server: Server, conversation_id: str, depth: int
+) -> None:
+    there = f"/conversations/{conversation_id}/messages"
+    for value in ('{"a":' * depth + "1" + "}" * depth, "[" * depth + "]" * depth):
+        body = f'{{"message": "x", "output_schema": {{"a": {value}}}}}'
+        answer = server.client.post(there, content=body, headers=JSON)
+        code = {400: "bad_request", 422: "invalid_request"}.get(answer.status_code, "none")
+        refused(answer, answer.status_code, code)
+
+
+def test_what_is_as_deep_as_may_be_is_taken(server: Server) -> None:
+    server.site.provider.expect(Text("taken"))
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(96):
+        schema = {"a": schema}
+    assert server.run(server.conversation(), output_schema=schema)["reply"] == "taken"
+
+
 @pytest.mark.usefixtures("untouched")
 def test_a_body_over_the_limit_is_413(server: Server) -> None:
     answer = server.client.post("/conversations", content=b" " * (4 << 20) + b"{", headers=JSON)

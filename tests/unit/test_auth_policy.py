@@ -85,6 +85,7 @@ def test_its_own_pages_and_the_named_origins_may_call(host: str, origin: str) ->
     + ["http://127.0.0.1", "http://127.0.0.1:3033", "https://127.0.0.1:3032", "127.0.0.1:3032"]
     + ["http://127.0.0.1:3032.evil.example", "http://x@127.0.0.1:3032", "app://foux2", "app://"]
     + ["https://app.example.evil", "https://app.example:444", "http://app.example", "file://"]
+    + ["http://127.0.0.1:3032/", "http://127.0.0.1:3032/x", "http://127.0.0.1:3032#x"]
     + ["http://", "//127.0.0.1:3032", "chrome-extension://abc", "http://127.0.0.1:3032 x"],
 )
 def test_pages_of_others_may_not(origin: str) -> None:
@@ -97,7 +98,9 @@ def test_an_origin_that_can_not_be_read_is_refused(origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["forwarded", "x_forwarded_for", "x_forwarded_host", "x_forwarded_proto"]
+    "header",
+    ["forwarded", "x_forwarded_for", "x_forwarded_host", "x_forwarded_proto", "x_forwarded_port"]
+    + ["x_forwarded_prefix"],
 )
 def test_what_came_through_a_proxy_is_found(header: str) -> None:
     assert isinstance(forwarded({header.replace("_", "-"): ""}), ForwardedNotAllowed)
@@ -124,6 +127,7 @@ def test_the_address_at_which_a_connection_arrived_is_a_name(host: str, arrived:
 @pytest.mark.parametrize(
     "host",
     ["evil.example", "192.168.1.50", "192.168.001.5", "3232235781", "0xc0a80105", "[192.168.1.5]"]
+    + ["192.168.1.5%.evil.example", "[fe80::5%x]"]
     + ["192.168.1.5.evil.example", "[::ffff:192.168.1.5]x", "::ffff:192.168.1.5", ""],
 )
 def test_no_other_spelling_is_that_address(host: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -19,6 +19,7 @@ from codex_http_server.errors import InvalidDirectory, MessageTooLarge, OutsideR
 from codex_http_server.records import Stated
 
 MESSAGE_MAX: Final = 1_048_576  # characters; the core's own limit (measured)
+DEPTH_MAX: Final = 100  # levels; the core never answers a request of 128 (measured)
 
 
 class Body(BaseModel):
@@ -29,7 +30,9 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _can_be_written(cls, given: Any) -> Any:
-        """JSON that Python takes and nothing else does: lone surrogates, NaN, Infinity."""
+        """JSON that Python takes and the core does not: deep, lone surrogates, NaN, Infinity."""
+        if _deeper_than(DEPTH_MAX, given):
+            raise ValueError(f"is nested deeper than {DEPTH_MAX} levels")
         try:
             json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
         except UnicodeEncodeError:
@@ -37,6 +40,26 @@ class Body(BaseModel):
         except ValueError:
             raise ValueError("holds NaN or Infinity, which are not JSON") from None
         return given
+
+
+def _deeper_than(most: int, given: Any) -> bool:
+    """Level by level: what is too deep to be walked down would end this walk as well."""
+    level: list[Any] = [given]
+    for _ in range(most):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    match value:
+        case dict():
+            return cast("dict[str, Any]", value).values()
+        case list():
+            return cast("list[Any]", value)
+        case _:
+            return ()
 
 
 Sandbox = Literal["read-only", "workspace-write", "danger-full-access"]

@@ -153,9 +153,10 @@ def _message(found: dict[str, Any]) -> str:
 async def on_http(request: Request, error: Exception) -> Response:
     """404 and 405 of the router, and what the framework itself refuses."""
     assert isinstance(error, HTTPException)
+    path = request.url.path[:200]
     known: dict[int, ServerError] = {
-        404: errors.NotFound(f"There is no route {request.url.path}."),
-        405: errors.MethodNotAllowed(f"{request.method} is not a method of {request.url.path}."),
+        404: errors.NotFound(f"There is no route {path}."),
+        405: errors.MethodNotAllowed(f"{request.method} is not a method of {path}."),
     }
     found = known.get(error.status_code, errors.BadRequest(str(error.detail)))
     answer = problem(found, request_id(request))

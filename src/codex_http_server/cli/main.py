@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from codex_http_server import __version__
-from codex_http_server.cli import demo, doctor, login, serve, token
+from codex_http_server.cli import attack, demo, doctor, login, serve, token
 from codex_http_server.cli.open import open_page
 
 GROUP_OPTIONS: Final = ("--help", "--version", "--install-completion", "--show-completion")
@@ -24,6 +24,7 @@ app.command("demo")(demo.demo)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("doctor")(doctor.doctor)
+app.command("attack")(attack.attack)
 app.command("open")(open_page)
 app.add_typer(token.app, name="token")
 
