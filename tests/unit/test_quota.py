@@ -101,7 +101,7 @@ def test_what_begins_anew_says_when() -> None:
     assert Over(quota, 120).error(day_of(NOON) + DAY - 1).retry_after == 1
     (quota,) = quotas(["conversation.minutes=1.5"])
     error = Over(quota, 1.503333).error(NOON)
-    assert (error.retry_after, error.extra["resets_at"], error.extra["used"]) == (None, None, 1.5)
+    assert (error.retry_after, error.extra["resets_at"], error.extra["used"]) == (0, None, 1.5)
 
 
 # --- the ledger -----------------------------------------------------------------------------
