@@ -14,7 +14,7 @@ from starlette.types import Scope as RequestScope
 from codex_http_server.accounts.accounts import Accounts
 from codex_http_server.accounts.signin import SignIn
 from codex_http_server.api.limits import Streams
-from codex_http_server.auth.callers import LOCAL, Caller
+from codex_http_server.auth.callers import Caller
 from codex_http_server.auth.keyring import Keyring
 from codex_http_server.auth.pages import Sessions
 from codex_http_server.auth.policy import Gate
@@ -30,11 +30,6 @@ class Protocols:
     """How the core's protocol compares to the recorded one; None until it was compared."""
 
     report: dict[str, Any] | None = None
-
-
-async def everyone_is_local(_: RequestScope) -> Caller:
-    """Every caller has the scopes of one without a token."""
-    return LOCAL
 
 
 @dataclass
@@ -58,7 +53,7 @@ class Services:
     sessions: Sessions
     page_codes: Path
     roots: tuple[Path, ...]
-    recognise: Callable[[RequestScope], Awaitable[Caller]] = everyone_is_local
+    recognise: Callable[[RequestScope], Awaitable[Caller]]
     protocol: Protocols = field(default_factory=Protocols)
 
 
