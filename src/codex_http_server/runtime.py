@@ -31,6 +31,7 @@ from codex_http_server.api.services import Services
 from codex_http_server.auth.checks import peer_check
 from codex_http_server.auth.peers import LocalPeers, Mark
 from codex_http_server.auth.policy import gate
+from codex_http_server.auth.portable import Nothing
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
 from codex_http_server.conversations.watchdog import Limits
@@ -258,6 +259,9 @@ async def serve(plan: Plan) -> None:
         listening = held.enter_context(place)
         bond = Bond(settings.adopt_within, os.getppid() if plan.exit_with_parent else None)
         runtime = Runtime(settings, where, binary, bond)
+
+        if runtime.peer_check == Nothing.name:
+            log.warning("this machine does not tell who calls: callers without a token are refused")
 
         def on_listening() -> None:
             lock.announce(listening.url, __version__)
