@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,14 @@ from tests.support.signin import LoginSite
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """No secret may turn up anywhere."""
+    """No secret may turn up anywhere; and what a test starts can be interrupted, also where the run
+    itself can't be, as in the background of a script."""
     config.pluginmanager.register(leaks)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGQUIT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ from codex_http_server.auth.keyring import Keyring
 from codex_http_server.auth.pages import Sessions
 from codex_http_server.auth.peers import LocalPeers, Mark
 from codex_http_server.auth.policy import gate, is_loopback
+from codex_http_server.auth.portable import Nothing
 from codex_http_server.auth.tickets import Tickets
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.ledger import Ledger
@@ -292,6 +293,9 @@ async def serve(plan: Plan) -> None:
         listening = held.enter_context(place)
         bond = Bond(settings.adopt_within, os.getppid() if plan.exit_with_parent else None)
         runtime = Runtime(settings, where, binary, bond, keyring)
+
+        if runtime.peer_check == Nothing.name:
+            log.warning("this machine does not tell who calls: callers without a token are refused")
 
         def on_listening() -> None:
             lock.announce(listening.url, __version__)

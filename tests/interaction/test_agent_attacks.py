@@ -21,9 +21,8 @@ import pytest
 
 from codex_http_server.testing.answers import Command, Gate, Step, Text
 from tests.support import attack
-from tests.support.access import bearer
 from tests.support.codes import refused
-from tests.support.commands import wait_for_file
+from tests.support.commands import until, wait_for_file
 from tests.support.raw import curl
 from tests.support.server import Server, Site, gone, start
 
@@ -182,22 +181,27 @@ def test_a_command_of_an_adopted_core_is_refused_from_the_first_moment(site: Sit
 @pytest.mark.skipif(psutil.POSIX and psutil.Process().uids().real != 0, reason="needs root")
 def test_a_command_that_hides_from_an_ordinary_user_is_refused(site: Site) -> None:
     allow_network(site, sandbox_mode="danger-full-access")
-    token = "the-token-of-the-test"  # this process hides from the server too
-    with start(site, before=ORDINARY, environment={"CODEX_HTTP_TOKEN": token}) as server:
-        server.client.headers.update(bearer(token))
-        server.wait_ready(headers=bearer(token))
+    with start(site, before=ORDINARY) as server:
+
+        def call(path: str, *options: str) -> Any:
+            return curl(server.url, path, *options, before=ORDINARY).json()
+
+        def post(path: str, **body: str) -> Any:
+            return call(path, "-H", "Content-Type: application/json", "-d", json.dumps(body))
+
+        until(lambda: call("/health")["core"]["state"] == "ready", "the core is ready")
         found = Attack(server, "hidden")
-        conversation = server.conversation()
         site.provider.expect(background(found.command))
         site.provider.expect(Text("done"))
-        assert server.run(conversation)["reply"] == "done"
-        user_can_call(server, ORDINARY)
+        conversation = post("/conversations", working_directory=str(site.project))["id"]
+        done = post(f"/conversations/{conversation}/messages?wait=20", message="go on")
+        assert done["reply"] == "done"
         for answer in found.answers():
             refused(answer, 403, "peer_unknown")
-        user_can_call(server, ORDINARY)
-        mine = refused(httpx.get(f"{server.url}/health"), 403, "peer_unknown")  # it hides too
+        # This process hides from the server too: it has the right that the server lacks.
+        mine = refused(httpx.get(f"{server.url}/health"), 403, "peer_unknown")
         assert "token" in mine["hint"]
-        assert [c["id"] for c in server.get("/conversations")["data"]] == [conversation]
+        assert [c["id"] for c in call("/conversations")["data"]] == [conversation]
 
 
 def test_an_mcp_server_of_the_configuration_is_refused(site: Site) -> None:

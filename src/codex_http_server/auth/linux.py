@@ -110,9 +110,7 @@ class LinuxPeers:
         if peer.pid is not None:
             return self._looks.caller(peer.pid, peer.met, roots)
         verdict = found[peer.inode]
-        if verdict is FINE and self._is_gone(peer):
-            return GONE
-        return verdict
+        return GONE if verdict is not AGENT and self._is_gone(peer) else verdict
 
     def _is_gone(self, peer: Peer) -> bool:
         """Whether nobody holds the peer's socket any more: a command that wrote its request and

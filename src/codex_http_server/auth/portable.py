@@ -132,7 +132,9 @@ def _unix(line: socket.socket) -> Peer:
     if sys.platform == "darwin":
         (pid,) = struct.unpack("=i", line.getsockopt(SOL_LOCAL, LOCAL_PEERPID, 4))
     elif sys.platform == "linux":
-        (pid, _, _) = struct.unpack("=iII", line.getsockopt(socket.SOL_SOCKET, 17, 12))
+        (pid, _, _) = struct.unpack(
+            "=iII", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        )
     else:
         return Peer(verdict=CAN_NOT_TELL)
     return Peer(pid=pid)
