@@ -30,6 +30,7 @@ from codex_http_server.api import streams
 from codex_http_server.api.app import build
 from codex_http_server.api.services import Services
 from codex_http_server.auth.policy import gate
+from codex_http_server.conversations.approvals import Deadlines
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
 from codex_http_server.conversations.watchdog import Limits
@@ -87,10 +88,15 @@ class Runtime:
         self._accounts = Accounts(self._engine)
         self._login = SignIn(self._accounts, self._manager.on_signed_in, self._manager.renew_core)
         self._manager.login = self._login
+        alone = settings.approval_deadline_alone
+        self._manager.deadlines = Deadlines(
+            settings.approval_deadline, settings.approval_deadline if alone is None else alone
+        )
         self._manager.on_server_event = self._login.on_server_event
         self._manager.on_core_state = self._on_core_state
         self._log.open()
         self._feed = Feed(self._log, settings.tail_bytes)
+        self._manager.is_watched = self._feed.watched
         self._services = Services(
             version=__version__,
             manager=self._manager,

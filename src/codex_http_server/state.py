@@ -9,7 +9,9 @@ What the core does not end itself (measured on 0.163):
 - a model stream that breaks and is retried leaves its open items; the retry opens new ones;
 - a steer or an interrupt in mid-answer leaves the open message;
 - a dead core sends nothing at all, and a living one repeats nothing that was missed.
-A command is different: sent to the background it outlives its turn and ends by itself.
+- a command that waits for an approval when its turn is interrupted is never heard of again;
+- the end of what was refused goes only to those who were connected when it was asked.
+A command is different once it runs: sent to the background it outlives its turn and ends by itself.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ Action = Literal["start", "queue", "steer", "reject", "interrupt"]
 MODEL_ITEMS: Final = frozenset({"agentMessage", "reasoning", "plan"})
 OUTLIVES_TURN: Final = frozenset({"commandExecution"})
 TEXT_MAX: Final = 1024 * 1024  # characters of a command's output kept here; the log has all
+NOES: Final = frozenset({"decline", "cancel", "denied", "abort"})  # decisions not to do it
 ENDED_KEPT: Final = 512  # ends remembered, so that a late one of the core is known as second
 
 
@@ -97,6 +100,8 @@ class OpenItem:
         self.item_type = event.item_type
         self.left_ms: int | None = None  # when its turn ended without it
         self.has_gap = False  # deltas of it were missed
+        self.asked = False  # an approval of it waits or was refused: it has not begun
+        self.refused = False
         self.left_out = False  # the last delta of it was not given to the log
         self._data = event.data
         self._parts: dict[tuple[str, int], list[str]] = {}
@@ -109,6 +114,19 @@ class OpenItem:
         self._size += len(event.text) if self.item_type in OUTLIVES_TURN else 0
         index = _index(event) if self.item_type == "reasoning" else 0
         self._parts.setdefault((event.type, index), []).append(event.text)
+
+    def note(self, event: Happened) -> None:
+        """Take in what happened to it on its way."""
+        match event.type:
+            case events.ITEM_GAP:
+                self.has_gap = True
+            case events.APPROVAL_REQUESTED:
+                self.asked = True
+            case events.APPROVAL_RESOLVED:
+                self.refused = _decision(event.data) in NOES
+                self.asked = self.refused
+            case _:
+                self.add(event)
 
     def gap(self, reason: str, at_ms: int) -> Draft:
         """That deltas are missing here."""
@@ -146,6 +164,18 @@ def _index(event: Happened) -> int:
     except msgspec.MsgspecError:
         return 0
     return found.summaryIndex or found.contentIndex
+
+
+class _Resolved(msgspec.Struct):
+    decision: str | None = None
+
+
+def _decision(data: msgspec.Raw) -> str | None:
+    """What an approval ended with; None where nobody here decided."""
+    try:
+        return msgspec.json.decode(data, type=_Resolved).decision
+    except msgspec.MsgspecError:
+        return None
 
 
 class _Started(msgspec.Struct):
@@ -227,11 +257,10 @@ class Open:
                 self._ended.append(key)
                 if event.type == events.ITEM_COMPLETED:
                     self._finished.append(key)
-            case events.ITEM_GAP if key in self.items:
-                self.items[key].has_gap = True
+            case _ if key in self.items:
+                self.items[key].note(event)
             case _:
-                if event.text is not None and key in self.items:
-                    self.items[key].add(event)
+                pass
 
     def _end_turn(self, event: Happened, turn_id: str) -> None:
         self.turns.pop(turn_id, None)
@@ -355,12 +384,17 @@ class Open:
         left = [
             item
             for item in self.items.values()
-            if item.turn_id == draft.turn_id and item.item_type not in OUTLIVES_TURN
+            if item.turn_id == draft.turn_id and (item.item_type not in OUTLIVES_TURN or item.asked)
         ]
         turn = self.turns.get(draft.turn_id or "")
         steered = turn is not None and turn.steered and draft.status == "completed"
         reason = "steered" if steered else _LEFT.get(draft.status or "", "failed")
-        return self._discard(left, reason, draft.at_ms)
+        refused = [item for item in left if item.refused]
+        rest = [item for item in left if not item.refused]
+        return [
+            *self._discard(refused, "declined", draft.at_ms),
+            *self._discard(rest, reason, draft.at_ms),
+        ]
 
     def _new_diff(self, draft: Draft) -> bool:
         """The core repeats an unchanged diff after every response."""

@@ -17,7 +17,7 @@ from codex_http_server.api.doorkeeper import Doorkeeper
 from codex_http_server.api.idempotency import Idempotency
 from codex_http_server.api.middleware import BodyCheck, GateKeeper, RequestLog
 from codex_http_server.api.openapi import describe
-from codex_http_server.api.routes import conversations, events, health, messages, page
+from codex_http_server.api.routes import approvals, conversations, events, health, messages, page
 from codex_http_server.api.services import Services
 from codex_http_server.errors import ServerError
 
@@ -25,6 +25,7 @@ ROUTERS = (
     health.router,
     conversations.router,
     messages.router,
+    approvals.router,
     events.router,
     page.router,
 )

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from codex_http_server.events import Draft
+from codex_http_server.records import RequestId
 
 CoreStateName = Literal["starting", "ready", "restarting", "stopped", "failed"]
 
@@ -67,8 +68,10 @@ class Past(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A request of the core that wants a decision."""
+    """A request of the core that wants a decision. `request_id` is the core's own: it is the
+    same when the core repeats the question on a new connection, and another core's begin anew."""
 
+    request_id: RequestId
     method: str
     kind: str
     thread_id: str | None
@@ -101,9 +104,9 @@ class Listener(Protocol):
         """All that had arrived has been told: a good moment to write it."""
         ...
 
-    def on_question(self, question: Question, declined: Any) -> Any:
-        """The core asks. `declined` is its own way to be told no, None if it has none; the
-        return value is the answer, None to refuse with an error."""
+    def on_question(self, question: Question) -> None:
+        """The core asks, and waits for `Engine.answer`. A question that waits is asked again
+        after its thread was resumed on a new connection."""
         ...
 
     def on_core(self, state: CoreState) -> None:
@@ -175,6 +178,11 @@ class Engine(Protocol):
     async def end_commands(self, thread_id: str, wanted: Callable[[str], bool]) -> int:
         """End running commands of the thread, those whose item id is `wanted`; how many. Their
         ends come as events."""
+        ...
+
+    def answer(self, request_id: RequestId, answer: Any | None) -> bool:
+        """Answer a question that came over the present connection; None: refuse it with an
+        error. False if there is no connection now."""
         ...
 
     async def find_message(self, thread_id: str, submit_id: str) -> str | None:

@@ -36,6 +36,7 @@ from codex_http_server.errors import (
     TurnNotSteerable,
 )
 from codex_http_server.logs import get_logger
+from codex_http_server.records import RequestId
 
 log = get_logger(__name__)
 
@@ -110,26 +111,26 @@ class CodexEngine:
         except Exception:  # one event that we fail on must not end the connection
             log.exception("an event could not be taken", type=method)
 
-    def _on_request(self, request_id: wire.RequestId, method: str, params: msgspec.Raw) -> None:
+    def _on_request(self, request_id: RequestId, method: str, params: msgspec.Raw) -> None:
         fact = questions.duty(method)
         if fact is not None:
-            self._answer(request_id, fact)
+            self.answer(request_id, fact)
             return
-        answer = declined = questions.decline(method)
         try:
-            answer = self._listener.on_question(questions.question(method, params), declined)
+            self._listener.on_question(questions.question(request_id, method, params))
         except Exception:  # a question must never be left open
             log.exception("a question of the core could not be taken", method=method)
-        self._answer(request_id, answer)
+            self.answer(request_id, questions.decline(method))
 
-    def _answer(self, request_id: wire.RequestId, answer: Any | None) -> None:
+    def answer(self, request_id: RequestId, answer: Any | None) -> bool:
         peer = self._core.connected
         if peer is None:
-            return
+            return False
         if answer is None:
             peer.refuse(request_id, -32601, "codex-http-server does not offer this")
         else:
             peer.answer(request_id, answer)
+        return True
 
     # --- what we say --------------------------------------------------------------------
 

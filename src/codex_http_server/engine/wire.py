@@ -11,8 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from codex_http_server.events import ERROR, ITEM_COMPLETED, TEXT_DELTAS, Draft
-
-RequestId = int | str
+from codex_http_server.records import RequestId
 
 
 class RpcError(msgspec.Struct):

@@ -8,7 +8,12 @@ import msgspec
 
 from codex_http_server import events
 from codex_http_server.events import TEXT_DELTAS, Draft, Event
-from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
+from codex_http_server.records import (
+    AnswerRecord,
+    ApprovalRecord,
+    ConversationRecord,
+    SubmitRecord,
+)
 
 EVENT_COLUMNS: Final = (
     "position, conv, seq, at_ms, type, turn, item, item_type, text, status, synthetic, core,"
@@ -39,6 +44,10 @@ PUT_ANSWER: Final = """
 INSERT INTO answer(scope, key, created_ms, body) VALUES (?,?,?,?)
 ON CONFLICT(scope, key) DO UPDATE SET created_ms=excluded.created_ms, body=excluded.body"""
 
+PUT_APPROVAL: Final = """
+INSERT INTO approval(id, conv, state, body) VALUES (?,?,?,?)
+ON CONFLICT(id) DO UPDATE SET state=excluded.state, body=excluded.body"""
+
 # What pages, snapshots and the fold look for by its type.
 MARKED: Final = frozenset(
     {
@@ -56,6 +65,7 @@ _encoder: Final = msgspec.json.Encoder()
 _conversation: Final = msgspec.json.Decoder(ConversationRecord)
 _submit: Final = msgspec.json.Decoder(SubmitRecord)
 _answer: Final = msgspec.json.Decoder(AnswerRecord)
+_approval: Final = msgspec.json.Decoder(ApprovalRecord)
 
 
 class _DeltaText(msgspec.Struct):
@@ -181,6 +191,11 @@ def answer_row(record: AnswerRecord) -> tuple[Any, ...]:
     return (record.scope, record.key, record.created_ms, _encoder.encode(record))
 
 
+def approval_row(record: ApprovalRecord) -> tuple[Any, ...]:
+    """The values of `PUT_APPROVAL`."""
+    return (record.id, record.conversation_id, record.state, _encoder.encode(record))
+
+
 def conversation_of(body: bytes) -> ConversationRecord:
     """The record in a conversation's `body`."""
     return _conversation.decode(body)
@@ -194,3 +209,8 @@ def submit_of(body: bytes) -> SubmitRecord:
 def answer_of(body: bytes) -> AnswerRecord:
     """The record in an answer's `body`."""
     return _answer.decode(body)
+
+
+def approval_of(body: bytes) -> ApprovalRecord:
+    """The record in an approval's `body`."""
+    return _approval.decode(body)

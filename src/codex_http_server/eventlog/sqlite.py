@@ -23,7 +23,13 @@ from codex_http_server.eventlog.fold import fold_all
 from codex_http_server.eventlog.queries import Queries
 from codex_http_server.events import Draft, Event
 from codex_http_server.logs import get_logger
-from codex_http_server.records import AnswerRecord, ConversationRecord, Record, SubmitRecord
+from codex_http_server.records import (
+    AnswerRecord,
+    ApprovalRecord,
+    ConversationRecord,
+    Record,
+    SubmitRecord,
+)
 
 log = get_logger(__name__)
 
@@ -259,6 +265,8 @@ class SqliteLog(Queries):
                 return rows.PUT_SUBMIT, rows.submit_row(record)
             case AnswerRecord():
                 return rows.PUT_ANSWER, rows.answer_row(record)
+            case ApprovalRecord():
+                return rows.PUT_APPROVAL, rows.approval_row(record)
 
     async def durable(self) -> None:
         if self._closed or self.failure is not None:

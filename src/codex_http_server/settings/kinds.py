@@ -11,7 +11,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -74,6 +74,15 @@ def amount(unit: str, low: float, high: float) -> Kind[float]:
 
     allowed = f"a number of {unit} from {low:g} to {high:g}"
     return Kind(parse=parse, allowed=allowed, metavar=unit.upper(), show=lambda n: f"{n:g}")
+
+
+def optional(kind: Kind[Any]) -> Kind[Any]:
+    """The same, where no value means that it is worked out later."""
+
+    def show(value: Any) -> str:
+        return "" if value is None else kind.show(value)
+
+    return replace(kind, show=show)
 
 
 def size(low: int, high: int) -> Kind[int]:
