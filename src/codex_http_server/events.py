@@ -60,9 +60,10 @@ OURS: Final[dict[str, str]] = {
     ITEM_DISCARDED: (
         "An item that will never be finished. `data`: `{itemId, reason, item}`; `reason` is"
         " `retried` (the model's stream broke and is tried again), `steered`, `interrupted`,"
-        " `failed` (its turn failed), `declined` (it was not approved), `core_lost` (the core died, or no longer knows of it) or"
-        " `expired` (a background command outlived the server's `item_limit`); `item` is its"
-        " last form with all text so far. Drop it from view, or show it as broken off."
+        " `failed` (its turn failed), `declined` (it was not approved), `core_lost` (the core died,"
+        " or no longer knows of it) or `expired` (a background command outlived the"
+        " server's `item_limit`); `item` is its last form with all text so far. Drop it from"
+        " view, or show it as broken off."
     ),
     ITEM_GAP: (
         "Deltas of an open item are missing here. `data`: `{turnId, itemId, reason}`; `reason`"
