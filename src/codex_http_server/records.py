@@ -40,6 +40,7 @@ class ConversationRecord(msgspec.Struct, kw_only=True):
     resolved_effort: str | None = None
     resolved_approval: Any = None
     resolved_sandbox: dict[str, Any] = {}
+    tools: list[dict[str, Any]] = []  # tools that its clients run, in the core's form
     archived: bool = False
     status: Literal["idle", "running"] = "idle"
     open_since: int = 0  # seq before which nothing in the core is open; 0: nothing is open

@@ -26,7 +26,7 @@ from tests.support.server import Server, Site, start
 
 pytestmark = pytest.mark.core
 
-KINDS = ("command", "file_change", "permissions", "question", "elicitation")
+KINDS = ("command", "file_change", "permissions", "question", "elicitation", "tool_call")
 
 
 @pytest.fixture
@@ -153,6 +153,40 @@ def test_a_call_of_an_mcp_tool_is_allowed_for_the_session_but_not_for_ever(
     assert resolved(server, here)["decision"] == "acceptForSession"
 
 
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ("42", "42"),
+        ({"success": True, "contentItems": [{"type": "inputText", "text": "two"}]}, "two"),
+        ({"success": False, "contentItems": [{"type": "inputText", "text": "none"}]}, "none"),
+    ],
+)
+def test_a_tool_of_the_client_gives_its_result(
+    server: Server, site: Site, result: Any, told: str
+) -> None:
+    with asked(server, "tool_call") as (here, event, reader):
+        assert ids(event) == ["result", "decline"]
+        request = event["data"]["request"]
+        assert (request["tool"], request["arguments"]) == ("lookup", {"order": "7"})
+        says(server)
+        server.post(path_of(here, event), {"result": result}, 200)
+        reader.wait_type("turn/completed", status="completed")
+    assert told in str(output(site))
+    assert resolved(server, here)["decision"] == "result"
+
+
+def test_a_tool_call_that_another_client_answers_has_ended(server: Server, site: Site) -> None:
+    with asked(server, "tool_call") as (here, _, reader), OtherClient(site) as other:
+        thread = server.get(f"/conversations/{here}")["thread_id"]
+        other.call("thread/resume", threadId=thread, excludeTurns=True)
+        says(server)
+        text = {"type": "inputText", "text": "from the other"}
+        other.answer(other.question(), {"success": True, "contentItems": [text]})
+        reader.wait_type("turn/completed", status="completed")
+    assert "from the other" in str(output(site))
+    assert resolved(server, here)["by"] == "client"
+
+
 # --- no ---------------------------------------------------------------------------------------
 
 
@@ -173,8 +207,7 @@ def test_a_declined_question_lets_the_turn_go_on(server: Server, site: Site, kin
 @pytest.mark.parametrize("kind", KINDS)
 def test_nobody_answers_and_it_is_declined_in_time(server: Server, site: Site, kind: str) -> None:
     says_later = Text("nobody was there")
-    here = server.conversation(approval_deadline=0.5)
-    with asked(server, kind, here) as (_, event, reader):
+    with asked(server, kind, approval_deadline=0.5) as (here, event, reader):
         site.provider.expect(says_later)
         reader.wait_type("turn/completed", status="completed")
         end = reader.wait_type("approval/resolved")
@@ -191,6 +224,38 @@ def test_a_cancelled_question_ends_the_turn(server: Server, site: Site, kind: st
         reader.wait_type("turn/completed", status="interrupted")
     assert resolved(server, here)["decision"] == "cancel"
     assert not outside(site).exists()
+
+
+def test_alone_an_approval_waits_as_long_as_is_set_for_that(site: Site) -> None:
+    settings = ("--approval-deadline", "900", "--approval-deadline-alone", "0.2")
+    with start(site, *settings) as server:
+        server.wait_ready()
+        with asked(server) as (here, event, reader):  # its reader is a client
+            says(server)
+            server.post(path_of(here, event), {"decision": "decline"}, 200)
+            reader.wait_type("turn/completed")
+        site.provider.expect(command(site))
+        says(server)
+        assert server.run(here)["turn"]["status"] == "completed"
+        alone, attended = server.get(f"/conversations/{here}/approvals?all=1")["data"]
+    assert alone["resolution"]["reason"] == "expired"
+    assert attended["resolution"]["reason"] == "answered"
+
+
+def test_a_deadline_is_set_and_changed_for_a_conversation(server: Server) -> None:
+    here = server.conversation(approval_deadline=60)
+    path = f"/conversations/{here}"
+    assert server.get(path)["approval_deadline"] == 60
+    changed = server.client.patch(path, json={"approval_deadline": 0})
+    assert changed.json()["approval_deadline"] == 0
+    with asked(server, conversation=here) as (_, event, reader):
+        assert event["data"]["deadline_at"] is None
+        says(server)
+        server.post(path_of(here, event), {"decision": "decline"}, 200)
+        reader.wait_type("turn/completed")
+    for wrong in (-1, 8 * 86400, "soon"):
+        answer = server.client.patch(path, json={"approval_deadline": wrong})
+        refused(answer, 422, "invalid_request", "approval_deadline")
 
 
 # --- who may, and what not ----------------------------------------------------------------------

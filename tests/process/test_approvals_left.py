@@ -85,6 +85,22 @@ def test_a_question_outlives_the_server(site: Site) -> None:
         end_of(server, here)
 
 
+def test_a_tool_call_outlives_the_server_and_a_tool_the_core(site: Site) -> None:
+    here, event = left(site, "tool_call")
+    with again(site) as server, server.read(here) as reader:
+        says(server)
+        server.post(path_of(here, event), {"result": "42"}, 200)
+        reader.wait_type("turn/completed", status="completed")
+        assert "42" in str(output(site))
+        end_of(server, here)
+        server.core().kill()
+        reader.wait(lambda e: e["type"] == "core/state" and e["data"]["state"] == "restarting")
+        with asked(server, "tool_call", here) as (_, second, rest):
+            says(server)
+            server.post(path_of(here, second), {"decision": "decline"}, 200)
+            rest.wait_type("turn/completed", status="completed")
+
+
 def test_its_deadline_goes_on_while_no_server_is_there(site: Site) -> None:
     here, event = left(site, approval_deadline=1)
     site.provider.expect(Text("nobody was there"))

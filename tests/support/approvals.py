@@ -27,6 +27,11 @@ QUESTIONS = {
         }
     ]
 }
+LOOKUP = {
+    "name": "lookup",
+    "description": "Looks up an order.",
+    "inputSchema": {"type": "object", "properties": {"order": {"type": "string"}}},
+}
 MCP = Path(__file__).with_name("asking_mcp.py")
 FEATURES = ("request_permissions_tool", "default_mode_request_user_input")
 
@@ -60,6 +65,7 @@ ASKING: dict[str, Any] = {
     ),
     "question": lambda _: ToolCall("request_user_input", QUESTIONS),
     "elicitation": lambda _: ToolCall("ask", {}, "mcp__asker"),
+    "tool_call": lambda _: ToolCall("lookup", {"order": "7"}),
 }
 
 
@@ -69,7 +75,8 @@ def asked(
 ) -> Iterator[tuple[str, Event, Reader]]:
     """A turn that waits for an approval of this kind; the conversation, `approval/requested`
     and a reader of the conversation."""
-    here = conversation or server.conversation(**body)
+    tools = {"tools": [LOOKUP]} if kind == "tool_call" else {}
+    here = conversation or server.conversation(**tools, **body)
     policy = {"sandbox": "read-only"} if kind == "file_change" else {}
     server.site.provider.expect(ASKING[kind](server.site))
     with server.read(here, "?after=latest") as reader:

@@ -66,11 +66,24 @@ class Settable(Policy):
     )
 
 
+class Tool(Body):
+    """A tool that the agent may call and a client runs."""
+
+    name: str = Field(pattern="^[a-zA-Z0-9_-]{1,64}$")
+    description: str = Field(min_length=1, max_length=10_000)
+    inputSchema: dict[str, Any] = Field(description="JSON Schema of its arguments.")
+
+
 class CreateConversation(Settable):
     """A new conversation in a directory of this machine."""
 
     working_directory: str = Field(
         description="Absolute path of an existing directory.", examples=["/path/to/project"]
+    )
+    tools: list[Tool] = Field(
+        default=[],
+        max_length=100,
+        description="Tools that clients run: each call is an approval of kind `tool_call`.",
     )
 
 

@@ -222,7 +222,10 @@ class Approvals:
         Raises `ApprovalNotFound`, `ApprovalEnded`, `DecisionNotOffered`, `Invalid`,
         `ScopeRequired`, `CoreUnavailable`, `CoreTimeout`, `CoreRefused`, `StorageFull`.
         """
-        record = self._pending.get(approval_id) or await self.get(approval_id)
+        record = self._pending.get(approval_id)
+        if record is None:
+            await self._owner.log.durable()  # what is read must be as new as what is in memory
+            record = await self.get(approval_id)
         _check_pending(record)
         decision = decisions.choose(record.decisions, given)
         answer = decisions.compose(decision, given, _json(record.request))

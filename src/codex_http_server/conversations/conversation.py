@@ -255,7 +255,9 @@ class Conversation:
     async def replace_thread(self) -> None:
         """Put a new thread in the place of one that the core does not know."""
         record = self.record
-        await self.engine.start_thread(record.working_directory, record.stated.model, self.started)
+        await self.engine.start_thread(
+            record.working_directory, record.stated.model, self.started, record.tools
+        )
         self.tell()
         await self.log.durable()  # a turn that no log can find would be run twice
 

@@ -7,7 +7,7 @@ Knows interfaces only. Before: api. After: conversation, messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 from codex_http_server import events
@@ -217,7 +217,9 @@ class Manager:
         title: str | None,
         stated: Stated,
         caller: Caller,
+        *,
         approval_deadline: float | None = None,
+        tools: Sequence[dict[str, Any]] = (),
     ) -> Open:
         """A new conversation over a new thread. Raises as `Engine.start_thread`, and
         `ElevateRequired`, `StorageFull`, `Stopping`."""
@@ -231,6 +233,7 @@ class Manager:
             title=title,
             stated=stated,
             approval_deadline=approval_deadline,
+            tools=list(tools),
             created_ms=now,
             updated_ms=now,
         )
@@ -242,7 +245,7 @@ class Manager:
             entry.conversation.save()  # before its first event
             self._open[record.id] = entry
 
-        await self.engine.start_thread(working_directory, stated.model, bound)
+        await self.engine.start_thread(working_directory, stated.model, bound, tools)
         await self._log.durable()
         return entry
 

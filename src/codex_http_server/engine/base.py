@@ -5,7 +5,7 @@ Only words of this product: thread, turn, message, policy. `codex.py` is the imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -128,9 +128,15 @@ class Engine(Protocol):
         """Wait until the core is ready, at most the configured time, else `CoreUnavailable`."""
         ...
 
-    async def start_thread(self, cwd: str, model: str | None, on_bound: OnThread) -> None:
-        """A new thread. `on_bound` gets it before the thread's first event arrives; a
-        `ServerError` that it raises is raised here."""
+    async def start_thread(
+        self,
+        cwd: str,
+        model: str | None,
+        on_bound: OnThread,
+        tools: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        """A new thread, with `tools` that its clients run. `on_bound` gets it before the
+        thread's first event arrives; a `ServerError` that it raises is raised here."""
         ...
 
     async def resume_thread(self, thread_id: str) -> Thread | None:

@@ -6,7 +6,7 @@ real core; where a line looks odd, its comment says which trap it avoids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -167,9 +167,17 @@ class CodexEngine:
         with _refusals():
             return await self._ask(method, params, on_result)
 
-    async def start_thread(self, cwd: str, model: str | None, on_bound: OnThread) -> None:
+    async def start_thread(
+        self,
+        cwd: str,
+        model: str | None,
+        on_bound: OnThread,
+        tools: Sequence[dict[str, Any]] = (),
+    ) -> None:
         # Never `sandbox` here: it would mark the folder as trusted in the user's config.toml.
-        params = {"cwd": cwd} | ({"model": model} if model else {})
+        params: dict[str, Any] = {"cwd": cwd} | ({"model": model} if model else {})
+        if tools:
+            params["dynamicTools"] = [{"type": "function"} | tool for tool in tools]
         with _refusals():
             await self._ask_any("thread/start", params, lambda r: on_bound(_thread(r)))
 

@@ -44,7 +44,12 @@ async def create(body: CreateConversation, services: Use, caller: Calling) -> JS
     """Start a conversation in a directory. The core must be ready; waits 10 s for it."""
     directory = check_directory(body.working_directory)
     entry = await services.manager.create(
-        directory, body.title, body.stated(), caller, body.approval_deadline
+        directory,
+        body.title,
+        body.stated(),
+        caller,
+        approval_deadline=body.approval_deadline,
+        tools=[tool.model_dump() for tool in body.tools],
     )
     view = entry.conversation.view()
     return JSONResponse(view, 201, {"Location": f"/conversations/{view['id']}"})
