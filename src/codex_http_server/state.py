@@ -102,6 +102,7 @@ class OpenItem:
         self.has_gap = False  # deltas of it were missed
         self.asked = False  # an approval of it waits or was refused: it has not begun
         self.refused = False
+        self._approval: str | None = None  # its approval
         self.left_out = False  # the last delta of it was not given to the log
         self._data = event.data
         self._parts: dict[tuple[str, int], list[str]] = {}
@@ -120,13 +121,18 @@ class OpenItem:
         match event.type:
             case events.ITEM_GAP:
                 self.has_gap = True
-            case events.APPROVAL_REQUESTED:
-                self.asked = True
-            case events.APPROVAL_RESOLVED:
-                self.refused = _decision(event.data) in NOES
-                self.asked = self.refused
+            case events.APPROVAL_REQUESTED | events.APPROVAL_RESOLVED:
+                self._note_approval(event.type, _approval(event.data))
             case _:
                 self.add(event)
+
+    def _note_approval(self, kind: str, told: _Approval) -> None:
+        if kind == events.APPROVAL_REQUESTED:
+            # One with an id of the core's is about a part of it: input, say, to what runs.
+            if told.request.approvalId is None:
+                self.asked, self._approval = True, told.approval_id
+        elif told.approval_id == self._approval:
+            self.asked = self.refused = told.decision in NOES
 
     def gap(self, reason: str, at_ms: int) -> Draft:
         """That deltas are missing here."""
@@ -166,16 +172,22 @@ def _index(event: Happened) -> int:
     return found.summaryIndex or found.contentIndex
 
 
-class _Resolved(msgspec.Struct):
-    decision: str | None = None
+class _Request(msgspec.Struct):
+    approvalId: str | None = None
 
 
-def _decision(data: msgspec.Raw) -> str | None:
-    """What an approval ended with; None where nobody here decided."""
+class _Approval(msgspec.Struct):
+    approval_id: str = ""
+    decision: str | None = None  # None where nobody here decided
+    request: _Request = msgspec.field(default_factory=_Request)
+
+
+def _approval(data: msgspec.Raw) -> _Approval:
+    """What an event about an approval says; nothing, where a newer core asks in another shape."""
     try:
-        return msgspec.json.decode(data, type=_Resolved).decision
+        return msgspec.json.decode(data, type=_Approval)
     except msgspec.MsgspecError:
-        return None
+        return _Approval()
 
 
 class _Started(msgspec.Struct):

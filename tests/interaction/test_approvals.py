@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from codex_http_server.testing.answers import Text, ToolCall
+from codex_http_server.testing.answers import Command, Text, ToolCall, WriteStdin
 from tests.support.approvals import (
     allow_all_questions,
     asked,
     check_once,
     command,
+    helped_model,
     output,
     outside,
     path_of,
@@ -70,6 +72,36 @@ def test_a_command_is_accepted_and_runs(server: Server, site: Site) -> None:
     end = resolved(server, here)
     assert (end["decision"], end["answer"]) == ("accept", {"decision": "accept"})
     assert (end["by"], end["reason"]) == ("local", "answered")
+
+
+def test_input_to_a_command_outside_the_sandbox_is_refused_and_the_command_runs_on(
+    server: Server, site: Site
+) -> None:
+    def model(request: Any) -> list[Any]:
+        last = request.body["input"][-1]
+        if last["type"] == "message":
+            return [Command("cat", yield_ms=300, tty=True, escalate=True)]
+        running = re.search(r"session ID (\d+)", str(last["output"]))
+        return [WriteStdin(int(running[1]), "hello")] if running else [Text("so be it")]
+
+    site.provider.script = model
+    here = server.conversation()
+    with server.read(here) as reader:
+        server.send(here)
+        first = reader.wait_type("approval/requested")
+        server.post(path_of(here, first), {"decision": "accept"}, 200)
+        second = reader.wait(
+            lambda e: e["type"] == "approval/requested" and e["seq"] > first["seq"]
+        )
+        assert second["data"]["request"]["kind"] == "writeStdin"
+        assert second["item_id"] == first["item_id"]
+        assert ids(second) == ["accept", "cancel", "decline"]
+        server.post(path_of(here, second), {"decision": "decline"}, 200)
+        reader.wait_type("turn/completed", status="completed")
+        assert "rejected" in str(output(site))
+        snapshot = server.get(f"/conversations/{here}?include=snapshot")
+        assert [item["item_id"] for item in snapshot["open_items"]] == [first["item_id"]]
+    check_once(server.events(here))
 
 
 def test_a_file_change_shows_its_diff_and_is_made(server: Server, site: Site) -> None:
@@ -507,21 +539,7 @@ def test_a_stop_of_the_server_ends_what_waits(server: Server, site: Site) -> Non
 def test_the_question_of_an_agent_that_a_turn_started_is_asked_in_its_conversation(
     server: Server, site: Site
 ) -> None:
-    def model(request: Any) -> list[Any]:
-        last = request.body["input"][-1]
-        if "HELP ME" in str(request.body["input"]) and "spawn_agent" not in str(
-            request.body["input"]
-        ):
-            return [command(site)] if last["type"] == "message" else [Text("helped")]
-        if last["type"] == "message" and "subagent" not in str(last):
-            return [ToolCall("spawn_agent", {"message": "HELP ME"}, "multi_agent_v1")]
-        if "agent_id" in str(last.get("output")):
-            agent = str(last["output"]).split('"agent_id":"')[1][:36]
-            wait = {"targets": [agent], "timeout_ms": 20_000}
-            return [ToolCall("wait_agent", wait, "multi_agent_v1")]
-        return [Text("all done")]
-
-    site.provider.script = model
+    site.provider.script = helped_model(site)
     here = server.conversation()
     with server.read(here) as reader:
         sent = server.send(here)

@@ -15,6 +15,7 @@ from tests.support.approvals import (
     allow_all_questions,
     asked,
     check_once,
+    helped_model,
     output,
     outside,
     path_of,
@@ -99,6 +100,22 @@ def test_a_tool_call_outlives_the_server_and_a_tool_the_core(site: Site) -> None
             says(server)
             server.post(path_of(here, second), {"decision": "decline"}, 200)
             rest.wait_type("turn/completed", status="completed")
+
+
+def test_the_question_of_a_helper_outlives_the_server(site: Site) -> None:
+    site.provider.script = helped_model(site)
+    with start(site) as server:
+        server.wait_ready()
+        here = server.conversation()
+        with server.read(here) as reader:
+            server.send(here)
+            event = reader.wait_type("approval/requested")
+            server.kill()
+    with again(site) as server, server.read(here) as reader:
+        server.post(path_of(here, event), {"decision": "accept"}, 200)
+        reader.wait_type("turn/completed", status="completed")
+        assert end_of(server, here)["by"] == "local"
+    assert outside(site).exists()
 
 
 def test_its_deadline_goes_on_while_no_server_is_there(site: Site) -> None:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from codex_http_server.testing.answers import Command, Patch, Text, ToolCall
+from codex_http_server.testing.answers import Command, Patch, Step, Text, ToolCall
+from codex_http_server.testing.provider import Script
 from codex_http_server.testing.reader import Event, Reader
+from codex_http_server.testing.requests import ModelRequest
 from tests.support.server import Json, Server, Site
 
 PATCH = "*** Begin Patch\n*** Add File: new.txt\n+one\n+two\n*** End Patch"
@@ -82,6 +84,25 @@ def asked(
     with server.read(here, "?after=latest") as reader:
         server.send(here, **policy)
         yield here, reader.wait_type("approval/requested"), reader
+
+
+def helped_model(site: Site) -> Script:
+    """A model that starts an agent, waits for it, and whose agent asks to leave the sandbox."""
+
+    def model(request: ModelRequest) -> list[Step]:
+        told: Any = request.body["input"]
+        last = told[-1]
+        if "HELP ME" in str(told) and "spawn_agent" not in str(told):
+            return [command(site)] if last["type"] == "message" else [Text("helped")]
+        if last["type"] == "message" and "subagent" not in str(last):
+            return [ToolCall("spawn_agent", {"message": "HELP ME"}, "multi_agent_v1")]
+        if "agent_id" in str(last.get("output")):
+            agent = str(last["output"]).split('"agent_id":"')[1][:36]
+            wait = {"targets": [agent], "timeout_ms": 20_000}
+            return [ToolCall("wait_agent", wait, "multi_agent_v1")]
+        return [Text("all done")]
+
+    return model
 
 
 def path_of(conversation: str, asked: Event) -> str:

@@ -176,7 +176,7 @@ def test_answers_and_results_say_their_decision_themselves() -> None:
         (QUESTION, QUESTIONS, Given("answer", answers={}), "answers"),
         (QUESTION, QUESTIONS, Given("answer", answers={"b": ["x"]}), "answers.b"),
         (QUESTION, QUESTIONS, Given("decline", answers={"a": ["x"]}), "answers"),
-        (COMMAND, {}, Given("accept", content={}), "content"),
+        (COMMAND, {}, Given("accept", content={"a": 1}), "content"),
         (TOOL, {}, Given("result"), "result"),
         (ELICITATION, {"mode": "form", "requestedSchema": FORM}, Given("accept"), "content"),
         (ELICITATION, {"mode": "form", "requestedSchema": FORM}, Given("accept", content={}),

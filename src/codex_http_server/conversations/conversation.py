@@ -22,7 +22,7 @@ from codex_http_server.conversations.approvals import Approvals
 from codex_http_server.conversations.login import Login
 from codex_http_server.conversations.thread import ThreadLink
 from codex_http_server.engine.base import Engine, Thread
-from codex_http_server.errors import NoTurn, ServerError
+from codex_http_server.errors import CoreRefused, NoTurn, ServerError
 from codex_http_server.eventlog.base import EventLog
 from codex_http_server.events import TEXT_DELTAS, Draft, Event, raw
 from codex_http_server.logs import get_logger
@@ -153,7 +153,10 @@ class Conversation:
             return
         for thread_id in self.approvals.threads - {self.record.thread_id}:
             self.host.bind_helper(thread_id, self, self.approvals.turn_of(thread_id))
-            await self.engine.resume_thread(thread_id)
+            try:
+                await self.engine.resume_thread(thread_id)
+            except CoreRefused as error:  # its question has ended, then
+                log.info("a helper is not there any more", reason=error.detail)
         await self.approvals.caught_up()
 
     def on_core_lost(self, reason: str) -> None:

@@ -196,7 +196,7 @@ def compose(decision: Decision, given: Given, request: Any) -> Json:
     found = _object(request)
     parts = {"answers": given.answers, "content": given.content, "result": given.result}
     for field, value in parts.items():
-        if value is not None and field != decision.takes:
+        if value not in (None, {}) and field != decision.takes:  # an empty form is none
             raise _invalid(field, f"does not go with the decision {decision.id}")
     if decision.takes is None:
         return decision.answer
