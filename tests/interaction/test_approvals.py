@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from codex_http_server.api import schemas
 from codex_http_server.testing.answers import Command, Text, ToolCall, WriteStdin
 from tests.support.approvals import (
     allow_all_questions,
@@ -421,7 +422,10 @@ def test_what_waits_is_seen_everywhere_until_it_has_ended(server: Server) -> Non
     idle = server.conversation()
     with asked(server) as (here, event, reader):
         approval_id = event["data"]["approval_id"]
+        snapshot = server.get(f"/conversations/{here}?include=snapshot")
+        schemas.Snapshot.model_validate(snapshot, strict=True)
         (one,) = server.get("/approvals")["data"]
+        schemas.ApprovalView.model_validate(one, strict=True)
         assert one["approval_id"] == approval_id
         assert one["conversation_id"] == here
         assert one == server.get(path_of(here, event))
@@ -437,6 +441,7 @@ def test_what_waits_is_seen_everywhere_until_it_has_ended(server: Server) -> Non
         for path in ("/approvals", f"/conversations/{here}/approvals", "/conversations?waiting=1"):
             assert server.get(path)["data"] == []
         (ended,) = server.get(f"/conversations/{here}/approvals?all=1")["data"]
+        schemas.ApprovalView.model_validate(ended, strict=True)
         assert ended["resolution"]["decision"] == "decline"
         assert server.get("/approvals?all=1")["data"] == [ended]
 
