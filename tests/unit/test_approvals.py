@@ -16,7 +16,7 @@ from codex_http_server.conversations.conversation import Conversation, Host
 from codex_http_server.engine import questions
 from codex_http_server.engine.base import CoreState, Engine, Past, PastTurn, Question
 from codex_http_server.engine.decisions import Given
-from codex_http_server.errors import ApprovalEnded, CoreUnavailable
+from codex_http_server.errors import ApprovalEnded, CoreTimeout, CoreUnavailable
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Event, raw
 from codex_http_server.records import ApprovalRecord, ConversationRecord
@@ -166,10 +166,57 @@ async def test_an_answer_that_the_core_did_not_get_is_given_when_it_asks_again(
     talk.core.repeats = lambda: talk.conversation.approvals.ask(talk.question(7), "t")
     await talk.reconnect()
     assert talk.core.told == [(7, {"decision": "accept"})]
+    ended = {"threadId": drafts.THREAD, "requestId": 7}
+    talk.conversation.on_event(drafts.said("serverRequest/resolved", ended))
     assert await talk.kinds() == [ASKED, ENDED]
     kept = await talk.log.approval(approval_id)
     assert kept is not None
     assert kept.state == "ended"
+
+
+async def test_an_answer_that_was_lost_on_its_way_is_given_again(talk: Talk) -> None:
+    """It was sent, and the connection ended before the core said that it had it."""
+    approval_id = talk.ask(7)
+    await talk.answer(approval_id, decision="accept")
+    talk.lose_connection()
+    talk.core.repeats = lambda: talk.conversation.approvals.ask(talk.question(7), "t")
+    await talk.reconnect()
+    assert talk.core.told == [(7, {"decision": "accept"})] * 2
+    assert await talk.kinds() == [ASKED, ENDED]
+
+
+async def test_a_question_that_is_asked_in_each_of_two_tries_is_one(talk: Talk) -> None:
+    talk.lose_connection()
+    again = talk.core.read_past
+
+    async def fails(*_: Any) -> Past:
+        talk.core.read_past = again
+        raise CoreTimeout("The core did not answer.")
+
+    talk.core.read_past = fails
+    talk.core.repeats = lambda: talk.conversation.approvals.ask(talk.question(8), "t")
+    talk.core.connected = True
+    with pytest.raises(CoreTimeout):
+        await talk.conversation.thread.load()
+    await talk.reconnect()
+    assert len(talk.conversation.approvals) == 1
+    assert await talk.kinds() == [ASKED]
+
+
+@pytest.mark.parametrize("end", ["resolved", "turn"])
+async def test_what_the_core_has_is_not_open_any_more(talk: Talk, end: str) -> None:
+    approval_id = talk.ask(7)
+    await talk.answer(approval_id, decision="accept")
+    assert talk.conversation.approvals.in_doubt
+    told = {"threadId": drafts.THREAD, "requestId": 7}
+    resolved = drafts.said("serverRequest/resolved", told)
+    talk.conversation.on_event(resolved if end == "resolved" else drafts.turn_completed())
+    assert not talk.conversation.approvals.in_doubt
+    await talk.log.durable()
+    kept = await talk.log.approval(approval_id)
+    assert kept is not None
+    assert kept.state == "ended"
+    assert await talk.kinds() == [ASKED, ENDED]
 
 
 async def test_a_secret_reaches_the_core_and_nothing_else(talk: Talk, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ class Approvals:
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._pending: dict[str, ApprovalRecord] = {}
-        self._answered: dict[str, ApprovalRecord] = {}  # ended; the core may not know
+        self._answered: dict[str, ApprovalRecord] = {}  # ended; the core has not said that it knows
         self._answers: dict[str, Any] = {}  # by approval: what the core is told, secrets too
         self._bound: dict[str, RequestId] = {}  # by approval: the request on this connection
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -136,7 +136,7 @@ class Approvals:
         known = self._repeated(question)
         if known is None and self._owner.thread.behind:
             # What led to it is told first; if it is not told, the question is repeated.
-            self._owner.thread.hold(lambda: self._begin(question, turn_id))
+            self._owner.thread.hold(lambda: self.ask(question, turn_id))
         elif known is None:
             self._begin(question, turn_id)
         elif known.id in self._pending:
@@ -265,20 +265,18 @@ class Approvals:
             await self._owner.log.durable()
         except ServerError as error:  # it stands all the same: the core waits for it
             log.warning("an answer is not on disk yet", approval_id=record.id, reason=error.detail)
-        request_id = self._bound.pop(record.id, None)
-        if request_id is None:
-            return  # the connection has gone: the core asks again on the next one
-        answer = self._answers.get(record.id, _kept(record))
-        if self._owner.engine.answer(request_id, answer):
-            self._settle(record)
+        request_id = self._bound.get(record.id)
+        if request_id is not None:  # else the core asks again on the next connection
+            answer = self._answers.get(record.id, _kept(record))
+            self._owner.engine.answer(request_id, answer)
 
-    def _settle(self, record: ApprovalRecord) -> None:
-        """The core knows, or will never ask again."""
+    def _settle(self, record: ApprovalRecord) -> ApprovalRecord:
+        """The core has the answer, or will never ask again."""
         record.state = "ended"
         self._answered.pop(record.id, None)
         self._answers.pop(record.id, None)
         self._bound.pop(record.id, None)
-        self._owner.log.append(self._owner.id, (), (record,))
+        return record
 
     def _expire(self, record: ApprovalRecord) -> None:
         """Nobody has decided in time."""
@@ -309,45 +307,49 @@ class Approvals:
     # --- ends that are not decided here -----------------------------------------------------
 
     def ended_by(self, draft: Draft) -> tuple[list[Draft], list[Record]]:
-        """The ends that an event of a turn or of the core brings, with their records."""
+        """The ends that an event of a turn or of the core brings, with the records that change."""
         match draft.type:
             case events.TURN_COMPLETED:
                 by, reason = _left_by(draft)
-                found = [r for r in self._pending.values() if r.asked_turn == draft.turn_id]
+                found = [r for r in self._open.values() if r.asked_turn == draft.turn_id]
             case events.REQUEST_RESOLVED:
                 by, reason = "client", "answered_elsewhere"
                 found = self._resolved(draft)
             case events.ITEM_COMPLETED if draft.item_type == "dynamicToolCall":
                 # The core does not tell of such a question's end (measured).
                 by, reason = "client", "answered_elsewhere"
-                found = [r for r in self._pending.values() if r.item_id == draft.item_id]
+                found = [r for r in self._open.values() if r.item_id == draft.item_id]
             case _:
                 return [], []
-        ends = [self._end(record, by, reason) for record in found]
-        return ends, list(found)
+        waiting = [record for record in found if record.id in self._pending]
+        ends = [self._end(record, by, reason) for record in waiting]
+        return ends, [self._settle(record) for record in found]
 
     def _resolved(self, draft: Draft) -> list[ApprovalRecord]:
-        """Those that wait under the request which the core says has ended."""
+        """Those that are open under the request which the core says has ended."""
         told: Any = _json(draft.data)
         return [
             record
-            for record in self._pending.values()
+            for record in self._open.values()
             if self._bound.get(record.id) == told.get("requestId")
             and record.thread_id == told.get("threadId")
         ]
 
     def hear(self, draft: Draft) -> None:
         """Take an event of a helper's thread, which is none of the conversation."""
-        ends, records = self.ended_by(draft)
-        self._owner.append(ends, records)
+        self._write(*self.ended_by(draft))
 
     def void(self, reason: str) -> None:
         """The core is gone, and every question with it."""
         found = list(self._pending.values())
         ends = [self._end(record, "core_lost", reason) for record in found]
-        self._owner.append(ends, found)
-        for record in list(self._answered.values()):
-            self._settle(record)
+        self._write(ends, [*found, *map(self._settle, list(self._answered.values()))])
+
+    def _write(self, ends: Sequence[Draft], records: Sequence[Record]) -> None:
+        if ends:
+            self._owner.append(ends, records)
+        elif records:
+            self._owner.log.append(self._owner.id, (), records)
 
     # --- connections ------------------------------------------------------------------------
 
@@ -375,10 +377,8 @@ class Approvals:
             log.info("questions have ended meanwhile", conversation_id=self._owner.id)
         found = [r for r in self._pending.values() if r.id not in self._bound]
         ends = [self._end(record, "client", "while_not_connected") for record in found]
-        self._owner.append(ends, found)
-        for record in list(self._answered.values()):
-            if record.id not in self._bound:
-                self._settle(record)
+        known = [r for r in self._answered.values() if r.id not in self._bound]
+        self._write(ends, [*found, *map(self._settle, known)])
 
 
 def record_ms(record: ApprovalRecord) -> int:

@@ -209,7 +209,7 @@ class Conversation:
         self, drafts: Sequence[Draft], records: Sequence[Record]
     ) -> tuple[Sequence[Draft], Sequence[Record]]:
         """With the ends of approvals that these bring, which stand before what ended them."""
-        if not self.approvals:
+        if not self.approvals.in_doubt:
             return drafts, records
         found = [self.approvals.ended_by(draft) for draft in drafts]
         ends = [end for each, _ in found for end in each]
