@@ -239,9 +239,8 @@ def test_a_declined_question_lets_the_turn_go_on(server: Server, site: Site, kin
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nobody_answers_and_it_is_declined_in_time(server: Server, site: Site, kind: str) -> None:
-    says_later = Text("nobody was there")
-    with asked(server, kind, approval_deadline=0.5) as (here, event, reader):
-        site.provider.expect(says_later)
+    with asked(server, kind, then="nobody was there", approval_deadline=0.5) as talk:
+        here, event, reader = talk
         reader.wait_type("turn/completed", status="completed")
         end = reader.wait_type("approval/resolved")
     assert event["data"]["deadline_at"] <= end["data"]["at"]

@@ -73,14 +73,21 @@ ASKING: dict[str, Any] = {
 
 @contextmanager
 def asked(
-    server: Server, kind: str = "command", conversation: str | None = None, **body: Any
+    server: Server,
+    kind: str = "command",
+    conversation: str | None = None,
+    then: str | None = None,
+    **body: Any,
 ) -> Iterator[tuple[str, Event, Reader]]:
     """A turn that waits for an approval of this kind; the conversation, `approval/requested`
-    and a reader of the conversation."""
+    and a reader of the conversation. `then` is what the model says after it, where that may come
+    before the test can say so."""
     tools = {"tools": [LOOKUP]} if kind == "tool_call" else {}
     here = conversation or server.conversation(**tools, **body)
     policy = {"sandbox": "read-only"} if kind == "file_change" else {}
     server.site.provider.expect(ASKING[kind](server.site))
+    if then is not None:
+        says(server, then)
     with server.read(here, "?after=latest") as reader:
         server.send(here, **policy)
         yield here, reader.wait_type("approval/requested"), reader

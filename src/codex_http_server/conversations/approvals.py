@@ -203,10 +203,13 @@ class Approvals:
         """It can be answered over the present connection: its deadline counts."""
         self._bound[record.id] = request_id
         self._asked.set()
+        self._arm(record)
+
+    def _arm(self, record: ApprovalRecord) -> None:
+        self._disarm(record.id)
         if record.deadline_ms is not None:
             left = max(0.0, (record.deadline_ms - now_ms()) / 1000)
             loop = asyncio.get_running_loop()
-            self._disarm(record.id)
             self._timers[record.id] = loop.call_later(left, self._expire, record)
 
     def _disarm(self, approval_id: str) -> None:
@@ -281,6 +284,9 @@ class Approvals:
     def _expire(self, record: ApprovalRecord) -> None:
         """Nobody has decided in time."""
         self._timers.pop(record.id, None)
+        if record.deadline_ms is not None and now_ms() < record.deadline_ms:
+            self._arm(record)  # the timer counts by another clock: never before its time
+            return
         decision = next((d for d in record.decisions if d.id == record.default), None)
         # Where the core can't be heard it may have been answered: then it is asked again.
         if record.id in self._pending and record.id in self._bound and decision is not None:
