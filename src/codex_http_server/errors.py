@@ -72,6 +72,13 @@ class LoginStateMismatch(Invalid):
     title = "The address of another login"
 
 
+class DecisionNotOffered(Invalid):
+    """The core does not offer this decision; `offered` names those that it does."""
+
+    code = "decision_not_offered"
+    title = "This decision is not offered"
+
+
 class NotJson(ServerError):
     """A request with a body must be `Content-Type: application/json`."""
 
@@ -230,6 +237,13 @@ class TokenNotFound(NotFound):
     title = "No such token"
 
 
+class ApprovalNotFound(NotFound):
+    """There is no approval with this id in the conversation."""
+
+    code = "approval_not_found"
+    title = "No such approval"
+
+
 # --- it does not fit the present state --------------------------------------------------
 
 
@@ -266,6 +280,13 @@ class NoTurn(Conflict):
 
     code = "no_running_turn"
     title = "No turn is running"
+
+
+class ApprovalEnded(Conflict):
+    """The approval has ended already; `resolution` says who decided what, when and why."""
+
+    code = "approval_ended"
+    title = "The approval has ended"
 
 
 class QueueFull(Conflict):

@@ -29,6 +29,7 @@ RATE_LIMITS: Final = "account/rateLimits/updated"
 ACCOUNT_UPDATED: Final = "account/updated"
 LOGIN_COMPLETED: Final = "account/login/completed"
 ERROR: Final = "error"
+REQUEST_RESOLVED: Final = "serverRequest/resolved"
 
 DELTA_OF: Final[dict[str, str]] = {  # what type of item a delta belongs to
     "item/agentMessage/delta": "agentMessage",
@@ -60,9 +61,10 @@ OURS: Final[dict[str, str]] = {
     ITEM_DISCARDED: (
         "An item that will never be finished. `data`: `{itemId, reason, item}`; `reason` is"
         " `retried` (the model's stream broke and is tried again), `steered`, `interrupted`,"
-        " `failed` (its turn failed), `core_lost` (the core died, or no longer knows of it) or"
-        " `expired` (a background command outlived the server's `item_limit`); `item` is its"
-        " last form with all text so far. Drop it from view, or show it as broken off."
+        " `failed` (its turn failed), `declined` (it was not approved), `core_lost` (the core died,"
+        " or no longer knows of it) or `expired` (a background command outlived the"
+        " server's `item_limit`); `item` is its last form with all text so far. Drop it from"
+        " view, or show it as broken off."
     ),
     ITEM_GAP: (
         "Deltas of an open item are missing here. `data`: `{turnId, itemId, reason}`; `reason`"
@@ -78,9 +80,17 @@ OURS: Final[dict[str, str]] = {
         " used, resets_at}`; `quota` is the setting's word, such as `day.tokens`."
     ),
     APPROVAL_REQUESTED: (
-        "The core asks for a decision. `data`: `{approval_id, kind, method, request}`."
+        "The core asks for a decision. `data`: `{approval_id, kind, method, request, diff,"
+        " decisions, default, deadline_at}`; `request` is the core's own, `decisions` what can be"
+        " answered, `default` what is answered at `deadline_at`."
     ),
-    APPROVAL_RESOLVED: "The question has ended. `data`: `{approval_id, by, reason, decision}`.",
+    APPROVAL_RESOLVED: (
+        "The question has ended, once. `data`: `{approval_id, decision, answer, by, reason, at}`;"
+        " `by` is the caller who answered, `client` (another client of the core), `server` or"
+        " `core_lost`; `reason` is `answered`, `answered_elsewhere`, `while_not_connected`,"
+        " `expired`, `interrupted`, `turn_ended`, `core_lost`, `server_stopped`, `unknown_method`"
+        " or `no_conversation`. `decision` is null where nobody here decided."
+    ),
     QUEUE_CHANGED: (
         "The messages waiting in this conversation. `data`: `{queue: [...], reason}`; `reason`"
         " is `added`, `started`, `steered`, `edited`, `removed`, `reordered`, `cleared`,"

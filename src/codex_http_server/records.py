@@ -13,6 +13,10 @@ import msgspec
 SubmitState = Literal["queued", "starting", "started", "steering", "steered", "ended", "removed"]
 WAITING: tuple[SubmitState, ...] = ("queued", "starting", "steering")
 
+ApprovalState = Literal["pending", "answered", "ended"]
+Takes = Literal["answers", "content", "result"]
+RequestId = int | str
+
 
 class Stated(msgspec.Struct, frozen=True):
     """The policy that a user asked for; None leaves it to the core's configuration."""
@@ -36,10 +40,13 @@ class ConversationRecord(msgspec.Struct, kw_only=True):
     resolved_effort: str | None = None
     resolved_approval: Any = None
     resolved_sandbox: dict[str, Any] = {}
+    tools: list[dict[str, Any]] = []  # tools that its clients run, in the core's form
     archived: bool = False
     held: bool = False  # all was stopped: what waits is not sent until someone says so
     status: Literal["idle", "running"] = "idle"
     open_since: int = 0  # seq before which nothing in the core is open; 0: nothing is open
+    waiting: int = 0  # approvals that wait for a decision
+    approval_deadline: float | None = None  # seconds; None: as the server's settings say
     created_ms: int = 0
     updated_ms: int = 0
 
@@ -63,6 +70,53 @@ class SubmitRecord(msgspec.Struct, kw_only=True):
     held: Literal["login"] | None = None  # it waits for more than its turn
     revert: str | None = None  # a refused turn with it, which the core must forget first
     created_ms: int = 0
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """One way to answer an approval. `answer` is what the core is told; where it `takes`
+    something, the caller's part is added."""
+
+    id: str
+    answer: dict[str, Any]
+    takes: Takes | None = None
+    elevate: bool = False  # it holds beyond the session, or changes rules
+    offered: bool = True  # False: the core takes it, but does not list it
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """How an approval ended: what was decided (None where nobody here did), by whom, and why."""
+
+    decision: str | None
+    answer: Any
+    by: str  # `Caller.name`, `client`, `server` or `core_lost`
+    reason: str
+    at_ms: int
+
+
+class ApprovalRecord(msgspec.Struct, kw_only=True):
+    """A question of the core, from the moment it is asked.
+
+    `answered`: it has ended here, and the core may not have been told yet.
+    """
+
+    id: str
+    conversation_id: str
+    thread_id: str  # the conversation's, or that of an agent that one of its turns started
+    request_id: RequestId  # the core's; it begins anew with each core
+    asked_turn: str | None  # in that thread
+    turn_id: str | None  # of the conversation
+    item_id: str | None
+    kind: str
+    method: str
+    request: msgspec.Raw
+    diff: str | None = None
+    decisions: list[Decision] = []
+    default: str | None = None  # the decision at the deadline
+    created_ms: int = 0
+    deadline_ms: int | None = None
+    state: ApprovalState = "pending"
+    resolution: Resolution | None = None
+    hidden: bool = False  # the answer held a secret, which is not kept
 
 
 class AnswerRecord(msgspec.Struct, kw_only=True):
@@ -144,4 +198,4 @@ class TurnRecord(msgspec.Struct, kw_only=True, frozen=True):
         return Spent(1, max(0, self.ended_ms - self.started_ms), self.tokens)
 
 
-Record = ConversationRecord | SubmitRecord | AnswerRecord | TurnRecord
+Record = ConversationRecord | SubmitRecord | AnswerRecord | TurnRecord | ApprovalRecord

@@ -39,6 +39,7 @@ from codex_http_server.auth.peers import LocalPeers, Mark
 from codex_http_server.auth.policy import gate, is_loopback
 from codex_http_server.auth.portable import Nothing
 from codex_http_server.auth.tickets import Tickets
+from codex_http_server.conversations.approvals import Deadlines
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.manager import Manager
@@ -114,10 +115,15 @@ class Runtime:
         )
         self._login = SignIn(self._accounts, self._manager.on_signed_in)
         self._manager.login = self._login
+        alone = settings.approval_deadline_alone
+        self._manager.deadlines = Deadlines(
+            settings.approval_deadline, settings.approval_deadline if alone is None else alone
+        )
         self._manager.on_server_event = self._accounts.on_server_event
         self._manager.on_core_state = self._on_core_state
         self._log.open()
         self._feed = Feed(self._log, settings.tail_bytes)
+        self._manager.is_watched = self._feed.watched
         tickets, sessions = Tickets(), Sessions()
         recognise = Recogniser(
             local=peers,

@@ -9,7 +9,9 @@ What the core does not end itself (measured on 0.163):
 - a model stream that breaks and is retried leaves its open items; the retry opens new ones;
 - a steer or an interrupt in mid-answer leaves the open message;
 - a dead core sends nothing at all, and a living one repeats nothing that was missed.
-A command is different: sent to the background it outlives its turn and ends by itself.
+- a command that waits for an approval when its turn is interrupted is never heard of again;
+- the end of what was refused goes only to those who were connected when it was asked.
+A command is different once it runs: sent to the background it outlives its turn and ends by itself.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ Action = Literal["start", "queue", "steer", "reject", "interrupt"]
 MODEL_ITEMS: Final = frozenset({"agentMessage", "reasoning", "plan"})
 OUTLIVES_TURN: Final = frozenset({"commandExecution"})
 TEXT_MAX: Final = 1024 * 1024  # characters of a command's output kept here; the log has all
+NOES: Final = frozenset({"decline", "cancel", "denied", "abort"})  # decisions not to do it
 ENDED_KEPT: Final = 512  # ends remembered, so that a late one of the core is known as second
 
 
@@ -97,6 +100,9 @@ class OpenItem:
         self.item_type = event.item_type
         self.left_ms: int | None = None  # when its turn ended without it
         self.has_gap = False  # deltas of it were missed
+        self.asked = False  # an approval of it waits or was refused: it has not begun
+        self.refused = False
+        self._approval: str | None = None  # its approval
         self.left_out = False  # the last delta of it was not given to the log
         self._data = event.data
         self._parts: dict[tuple[str, int], list[str]] = {}
@@ -109,6 +115,24 @@ class OpenItem:
         self._size += len(event.text) if self.item_type in OUTLIVES_TURN else 0
         index = _index(event) if self.item_type == "reasoning" else 0
         self._parts.setdefault((event.type, index), []).append(event.text)
+
+    def note(self, event: Happened) -> None:
+        """Take in what happened to it on its way."""
+        match event.type:
+            case events.ITEM_GAP:
+                self.has_gap = True
+            case events.APPROVAL_REQUESTED | events.APPROVAL_RESOLVED:
+                self._note_approval(event.type, _approval(event.data))
+            case _:
+                self.add(event)
+
+    def _note_approval(self, kind: str, told: _Approval) -> None:
+        if kind == events.APPROVAL_REQUESTED:
+            # One with an id of the core's is about a part of it: input, say, to what runs.
+            if told.request.approvalId is None:
+                self.asked, self._approval = True, told.approval_id
+        elif told.approval_id == self._approval:
+            self.asked = self.refused = told.decision in NOES
 
     def gap(self, reason: str, at_ms: int) -> Draft:
         """That deltas are missing here."""
@@ -146,6 +170,24 @@ def _index(event: Happened) -> int:
     except msgspec.MsgspecError:
         return 0
     return found.summaryIndex or found.contentIndex
+
+
+class _Request(msgspec.Struct):
+    approvalId: str | None = None
+
+
+class _Approval(msgspec.Struct):
+    approval_id: str = ""
+    decision: str | None = None  # None where nobody here decided
+    request: _Request = msgspec.field(default_factory=_Request)
+
+
+def _approval(data: msgspec.Raw) -> _Approval:
+    """What an event about an approval says; nothing, where a newer core asks in another shape."""
+    try:
+        return msgspec.json.decode(data, type=_Approval)
+    except msgspec.MsgspecError:
+        return _Approval()
 
 
 class _Started(msgspec.Struct):
@@ -227,11 +269,10 @@ class Open:
                 self._ended.append(key)
                 if event.type == events.ITEM_COMPLETED:
                     self._finished.append(key)
-            case events.ITEM_GAP if key in self.items:
-                self.items[key].has_gap = True
+            case _ if key in self.items:
+                self.items[key].note(event)
             case _:
-                if event.text is not None and key in self.items:
-                    self.items[key].add(event)
+                pass
 
     def _end_turn(self, event: Happened, turn_id: str) -> None:
         self.turns.pop(turn_id, None)
@@ -355,12 +396,17 @@ class Open:
         left = [
             item
             for item in self.items.values()
-            if item.turn_id == draft.turn_id and item.item_type not in OUTLIVES_TURN
+            if item.turn_id == draft.turn_id and (item.item_type not in OUTLIVES_TURN or item.asked)
         ]
         turn = self.turns.get(draft.turn_id or "")
         steered = turn is not None and turn.steered and draft.status == "completed"
         reason = "steered" if steered else _LEFT.get(draft.status or "", "failed")
-        return self._discard(left, reason, draft.at_ms)
+        refused = [item for item in left if item.refused]
+        rest = [item for item in left if not item.refused]
+        return [
+            *self._discard(refused, "declined", draft.at_ms),
+            *self._discard(rest, reason, draft.at_ms),
+        ]
 
     def _new_diff(self, draft: Draft) -> bool:
         """The core repeats an unchanged diff after every response."""

@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from codex_http_server.testing.answers import Command, Drop, Gate, Patch, Reasoning, Text
+from codex_http_server.testing.answers import Command, Drop, Gate, Patch, Reasoning, Text, ToolCall
+from tests.support.approvals import QUESTIONS, allow_all_questions, output
 from tests.support.server import Server, Site, start
 from tests.support.signin import LoginSite
 
@@ -126,16 +127,64 @@ def test_a_broken_stream_is_shown_as_progress(page: Page, server: Server) -> Non
     expect(page.locator(".notice")).to_have_count(0)
 
 
-def test_a_question_of_the_core_is_shown_with_its_end(page: Page, server: Server) -> None:
-    server.site.provider.expect(Command("true", escalate=True, justification="Shall I?"))
+def test_a_command_is_approved_with_a_button_that_the_core_offers(
+    page: Page, server: Server
+) -> None:
+    made = server.site.root / "made.txt"
+    server.site.provider.expect(Command(f"touch {made}", escalate=True, justification="Shall I?"))
+    server.site.provider.expect(Text("done"))
+    _open(page, server)
+    _say(page, "go")
+    asked = page.locator(".approval")
+    expect(asked).to_contain_text("Shall I?")
+    buttons = asked.get_by_role("button")
+    expect(buttons).to_have_count(4)
+    amend = buttons.nth(1)
+    expect(amend).to_contain_text("without asking")
+    expect(amend).to_be_disabled()
+    expect(amend).to_have_attribute("title", re.compile("scope elevate"))
+    expect(asked.locator(".outcome")).to_contain_text("if nobody answers")
+    page.reload()  # it waits for whoever comes
+    asked.get_by_role("button", name="Accept", exact=True).click()
+    expect(asked.locator(".outcome")).to_have_text("accepted by local")
+    expect(page.locator(".ending")).to_contain_text("Turn done")
+    assert made.exists()
+    page.reload()
+    expect(asked.locator(".outcome")).to_have_text("accepted by local")
+    expect(buttons).to_have_count(0)
+
+
+def test_a_file_change_is_declined_with_its_diff_in_view(page: Page, server: Server) -> None:
+    patch = "*** Begin Patch\n*** Add File: new.txt\n+one\n+two\n*** End Patch"
+    server.site.configure(sandbox_mode="read-only", approval_policy="on-request")
+    server.site.provider.expect(Patch(patch))
     server.site.provider.expect(Text("then not"))
     _open(page, server)
     _say(page, "go")
-    expect(page.locator(".approval")).to_contain_text("Shall I?")
-    expect(page.locator(".approval .outcome")).to_contain_text("declined by the server")
-    expect(page.locator(".ending")).to_be_visible()
-    page.reload()
-    expect(page.locator(".approval .outcome")).to_contain_text("declined by the server")
+    asked = page.locator(".approval")
+    expect(asked.locator(".row.add .text")).to_contain_text(["one", "two"])
+    asked.get_by_role("button", name="Decline").click()
+    expect(asked.locator(".outcome")).to_have_text("declined by local")
+    expect(page.locator(".agentMessage .prose")).to_have_text("then not")
+    assert not (server.site.project / "new.txt").exists()
+
+
+def test_a_question_is_answered_in_a_form(page: Page, site: Site) -> None:
+    allow_all_questions(site)
+    with start(site) as server:
+        server.wait_ready()
+        site.provider.expect(ToolCall("request_user_input", QUESTIONS))
+        site.provider.expect(Text("thank you"))
+        _open(page, server)
+        _say(page, "go")
+        asked = page.locator(".approval")
+        asked.get_by_role("button", name="Answer").click()
+        expect(asked.locator(".problem")).to_contain_text("must answer a question")
+        asked.get_by_label("blue").check()
+        asked.get_by_role("button", name="Answer").click()
+        expect(asked.locator(".outcome")).to_have_text("answered by local")
+        expect(page.locator(".agentMessage .prose")).to_have_text("thank you")
+        assert output(site) == '{"answers":{"colour":{"answers":["blue"]}}}'
 
 
 def test_a_refusal_is_told_in_the_servers_words(page: Page, server: Server) -> None:

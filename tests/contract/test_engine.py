@@ -8,7 +8,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -17,6 +16,7 @@ from codex_http_server.engine.base import CoreState, Policy, Question, Thread
 from codex_http_server.engine.codex import CodexEngine
 from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.process import find_core
+from codex_http_server.engine.questions import decline
 from codex_http_server.errors import CoreRefused, CoreUnavailable
 from codex_http_server.events import Draft
 from codex_http_server.places import places
@@ -36,6 +36,7 @@ class Recorder:
         self.questions: list[Question] = []
         self.turns: list[str] = []
         self.threads: list[Thread] = []
+        self.engine: CodexEngine | None = None
         self._changed = asyncio.Event()
 
     def on_event(self, thread_id: str | None, draft: Draft, will_retry: bool) -> None:
@@ -45,9 +46,10 @@ class Recorder:
     def on_pause(self) -> None:
         """Nothing is written here."""
 
-    def on_question(self, question: Question, declined: Any) -> Any:
+    def on_question(self, question: Question) -> None:
         self.questions.append(question)
-        return declined
+        assert self.engine is not None
+        assert self.engine.answer(question.request_id, decline(question.method))
 
     def on_core(self, state: CoreState) -> None:
         self.states.append(state)
@@ -76,7 +78,7 @@ async def running(
     where = places(site.home, None, site.root / "state")
     recorder = Recorder()
     options = CoreOptions(binary or find_core(None), where, (), 10.0, transport=transport)
-    engine = CodexEngine(options, recorder, 20.0)
+    engine = recorder.engine = CodexEngine(options, recorder, 20.0)
     task = asyncio.create_task(engine.run())
     try:
         yield engine, recorder

@@ -20,7 +20,14 @@ from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog.base import ConversationFilter
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, Event, raw
-from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
+from codex_http_server.records import (
+    AnswerRecord,
+    ApprovalRecord,
+    ConversationRecord,
+    Decision,
+    Resolution,
+    SubmitRecord,
+)
 from tests.support import drafts
 
 PATIENCE = 10  # seconds
@@ -118,7 +125,7 @@ def seqs(events: Sequence[Event]) -> list[int]:
     return [event.seq for event in events]
 
 
-def ids(records: Sequence[ConversationRecord | SubmitRecord]) -> list[str]:
+def ids(records: Sequence[ConversationRecord | SubmitRecord | ApprovalRecord]) -> list[str]:
     return [record.id for record in records]
 
 
@@ -517,6 +524,53 @@ async def test_unfinished_are_those_with_something_open_or_waiting(shelf: Shelf)
         shelf.log.append(uid, (), (submit(f"m {uid}", uid, state=state),))
     await shelf.log.durable()
     assert sorted(ids(await shelf.log.unfinished())) == ["doubt", "open", "queue"]
+
+
+def approval(uid: str, conversation_id: str = "a", **fields: Any) -> ApprovalRecord:
+    return ApprovalRecord(
+        id=uid,
+        conversation_id=conversation_id,
+        thread_id="t",
+        request_id=0,
+        asked_turn="turn",
+        turn_id="turn",
+        item_id=None,
+        kind="command",
+        method="item/commandExecution/requestApproval",
+        request=raw({"command": "touch"}),
+        **fields,
+    )
+
+
+async def test_approvals_are_found_by_what_is_open_of_them(shelf: Shelf) -> None:
+    for uid in ("a", "b", "c"):
+        await shelf.put(uid)
+    ended = Resolution("accept", {"decision": "accept"}, "local", "answered", 9)
+    shelf.log.append("a", (), (approval("1"), approval("2", state="answered", resolution=ended)))
+    shelf.log.append("a", (), (approval("3", state="ended", resolution=ended), approval("4", "b")))
+    shelf.log.append("c", (), (approval("5", "c", state="ended", resolution=ended),))
+    await shelf.log.durable()
+    assert ids(await shelf.log.approvals(None, None, 10, ended=False)) == ["4", "1"]
+    assert ids(await shelf.log.approvals("a", None, 10, ended=False)) == ["1"]
+    assert ids(await shelf.log.approvals("a", None, 10, ended=True)) == ["3", "2", "1"]
+    assert ids(await shelf.log.approvals("a", "3", 1, ended=True)) == ["2"]
+    assert ids(await shelf.log.open_approvals("a")) == ["1", "2"]
+    assert sorted(ids(await shelf.log.unfinished())) == ["a", "b"]
+    waiting = await shelf.log.conversations(ConversationFilter(waiting=True), None, 10)
+    assert ids(waiting) == ["b", "a"]
+
+
+async def test_an_approval_is_kept_whole(shelf: Shelf) -> None:
+    decision = Decision("accept", {"decision": "accept"}, elevate=True)
+    first = approval("1", decisions=[decision], default="decline", diff="+x", deadline_ms=7)
+    shelf.log.append("a", (), (first,))
+    first.state = "ended"
+    first.resolution = Resolution(None, None, "client", "answered_elsewhere", 9)
+    first.hidden = True
+    shelf.log.append("a", (), (first,))
+    shelf.reopen()
+    assert await shelf.log.approval("1") == first
+    assert await shelf.log.approval("2") is None
 
 
 async def test_waiting_messages_come_in_their_places_order(shelf: Shelf) -> None:

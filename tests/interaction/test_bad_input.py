@@ -57,7 +57,8 @@ def example(schema: dict[str, Any] | None) -> Any:
     if schema is None:
         return None
     required = {name: [] for name in schema.get("required", ())}
-    return required | ({"message": "hello"} if "message" in schema["properties"] else {})
+    fit = {"message": "hello", "decision": "accept"}
+    return required | {name: fit[name] for name in fit if name in schema["properties"]}
 
 
 def routes_with_an_id() -> list[tuple[str, str, Any]]:

@@ -109,27 +109,6 @@ def test_a_background_command_outlives_its_turn_and_ends_by_itself(
     check_whole(server.events(conversation))
 
 
-def test_a_question_of_the_core_is_declined_at_once_and_visibly(server: Server, site: Site) -> None:
-    conversation = server.conversation()
-    outside = site.root / "outside.txt"
-    site.provider.expect(
-        Command(f"touch {outside}", escalate=True, justification="to write outside")
-    )
-    site.provider.expect(Text("I was not allowed to."))
-    done = server.run(conversation, "write outside")
-    assert done["turn"]["status"] == "completed"
-    assert not outside.exists()
-    events = server.events(conversation)
-    asked = next(e for e in events if e["type"] == "approval/requested")
-    ended = next(e for e in events if e["type"] == "approval/resolved")
-    assert asked["data"]["kind"] == "command"
-    assert str(outside) in asked["data"]["request"]["command"]
-    assert ended["data"]["approval_id"] == asked["data"]["approval_id"]
-    assert ended["data"]["by"] == "server"
-    assert ended["data"]["decision"] == {"decision": "decline"}
-    check_whole(events)
-
-
 def test_two_readers_at_once_see_the_same(server: Server, site: Site) -> None:
     conversation = server.conversation()
     site.provider.expect(Text([f"word{n} " for n in range(200)]))

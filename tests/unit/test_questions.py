@@ -85,7 +85,7 @@ def test_a_decline_is_not_changed_by_who_uses_it() -> None:
     ("params", "ids"),
     [
         (b'{"threadId":"T","turnId":"t","itemId":"i"}', ("T", "t", "i")),
-        (b'{"conversationId":"C","callId":"c"}', ("C", None, None)),
+        (b'{"conversationId":"C","callId":"c"}', ("C", None, "c")),
         (b'{"threadId":null}', (None, None, None)),
         (b'{"threadId":7}', (None, None, None)),
         (b"null", (None, None, None)),
@@ -93,10 +93,11 @@ def test_a_decline_is_not_changed_by_who_uses_it() -> None:
     ],
 )
 def test_a_question_names_what_it_is_about(params: bytes, ids: tuple[Any, ...]) -> None:
-    question = questions.question("item/fileChange/requestApproval", msgspec.Raw(params))
+    question = questions.question(7, "item/fileChange/requestApproval", msgspec.Raw(params))
     assert (question.thread_id, question.turn_id, question.item_id) == ids
     assert (question.kind, bytes(question.params)) == ("file_change", params)
+    assert question.request_id == 7
 
 
 def test_an_unknown_question_is_of_kind_unknown() -> None:
-    assert questions.question("brand/new", msgspec.Raw(b"{}")).kind == "unknown"
+    assert questions.question("x", "brand/new", msgspec.Raw(b"{}")).kind == "unknown"

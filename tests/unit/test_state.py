@@ -531,3 +531,46 @@ def test_admit_and_lost_change_nothing_until_their_events_are_applied(
         for turn in started:
             life.open.admit(drafts.turn_completed(turn))
         assert (list(life.open.turns), list(life.open.items)) == before
+
+
+@pytest.mark.parametrize(
+    ("decision", "status", "reason"),
+    [
+        ("waits", "interrupted", "interrupted"),
+        ("waits", "completed", "failed"),
+        ("decline", "completed", "declined"),
+        ("cancel", "interrupted", "declined"),
+        ("accept", "completed", None),
+        ("accept", "interrupted", None),
+        (None, "completed", None),  # another client decided: it may run
+    ],
+)
+def test_a_command_that_was_never_allowed_does_not_outlive_its_turn(
+    decision: str | None, status: str, reason: str | None
+) -> None:
+    def about(kind: str, **data: Any) -> Draft:
+        return Draft(kind, events.raw(data), NOW, turn_id="t", item_id="c")
+
+    life = Life()
+    life.take(drafts.turn_started(), drafts.item_started("c", "commandExecution"))
+    life.append([about(events.APPROVAL_REQUESTED)])
+    if decision != "waits":
+        life.append([about(events.APPROVAL_RESOLVED, decision=decision)])
+    found = short(life.take(drafts.turn_completed(status=status)))
+    ends = [] if reason is None else [(events.ITEM_DISCARDED, "c", reason)]
+    assert found == [*ends, (events.TURN_COMPLETED, "t", None)]
+
+
+def test_a_command_that_was_refused_an_input_runs_on() -> None:
+    def about(kind: str, approval: str, **data: Any) -> Draft:
+        body = events.raw({"approval_id": approval} | data)
+        return Draft(kind, body, NOW, turn_id="t", item_id="c")
+
+    life = Life()
+    life.take(drafts.turn_started(), drafts.item_started("c", "commandExecution"))
+    life.append([about(events.APPROVAL_REQUESTED, "one", request={"approvalId": None})])
+    life.append([about(events.APPROVAL_RESOLVED, "one", decision="accept")])
+    life.append([about(events.APPROVAL_REQUESTED, "two", request={"approvalId": "x"})])
+    life.append([about(events.APPROVAL_RESOLVED, "two", decision="decline")])
+    assert short(life.take(drafts.turn_completed())) == [(events.TURN_COMPLETED, "t", None)]
+    assert [item.item_id for item in life.open.items.values()] == ["c"]

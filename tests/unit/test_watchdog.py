@@ -26,6 +26,8 @@ class Talk:
         self.heard_ms = NOW
         self.thread = SimpleNamespace(behind=False)
         self.told: list[tuple[str, int]] = []
+        self.asked: str | None = None  # the turn that waits for a decision
+        self.approvals = SimpleNamespace(holds=lambda turn_id: turn_id == self.asked)
 
     def expire(self, before_ms: int) -> None:
         """Nothing here outlives its turn."""
@@ -87,6 +89,16 @@ def test_a_turn_with_a_running_command_or_tool_may_be_silent() -> None:
         watch = silent(drafts.item_started("c", kind))
         watch.look(NOW + 100 * MINUTE)
         assert watch.interrupted == []
+
+
+def test_a_turn_that_waits_for_a_decision_may_be_silent() -> None:
+    watch = silent()
+    watch.talks[0].asked = "t"
+    watch.look(NOW + 100 * MINUTE)
+    assert watch.interrupted == []
+    watch.talks[0].asked = None
+    watch.look(NOW + 100 * MINUTE)
+    assert len(watch.interrupted) == 1
 
 
 def test_no_limit_no_turn_or_no_connection_is_no_silence() -> None:

@@ -20,6 +20,7 @@ from codex_http_server.api.middleware import BodyCheck, GateKeeper, RequestLog
 from codex_http_server.api.openapi import describe
 from codex_http_server.api.routes import (
     account,
+    approvals,
     conversations,
     events,
     health,
@@ -40,6 +41,7 @@ ROUTERS = (
     conversations.router,
     messages.router,
     stop.router,
+    approvals.router,
     events.router,
     session.router,
     tokens.router,

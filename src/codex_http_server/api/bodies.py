@@ -15,6 +15,7 @@ from codex_http_server.accounts.logins import KEY
 from codex_http_server.auth.callers import Scope
 from codex_http_server.auth.roots import inside
 from codex_http_server.auth.tokens import NAME
+from codex_http_server.engine.decisions import Given
 from codex_http_server.errors import InvalidDirectory, MessageTooLarge, OutsideRoots
 from codex_http_server.records import Stated
 
@@ -80,19 +81,43 @@ class Policy(Body):
         return Stated(self.model, self.reasoning_effort, self.approval_policy, self.sandbox)
 
 
-class CreateConversation(Policy):
+class Settable(Policy):
+    """What a conversation is made with and what can be changed later."""
+
+    title: Name | None = None
+    approval_deadline: float | None = Field(
+        default=None,
+        ge=0,
+        le=7 * 86400,
+        description="Seconds that an approval waits before it is declined; 0: for ever. Left out,"
+        " the server's settings decide.",
+    )
+
+
+class Tool(Body):
+    """A tool that the agent may call and a client runs."""
+
+    name: str = Field(pattern="^[a-zA-Z0-9_-]{1,64}$")
+    description: str = Field(min_length=1, max_length=10_000)
+    inputSchema: dict[str, Any] = Field(description="JSON Schema of its arguments.")
+
+
+class CreateConversation(Settable):
     """A new conversation in a directory of this machine."""
 
     working_directory: str = Field(
         description="Absolute path of an existing directory.", examples=["/path/to/project"]
     )
-    title: Name | None = None
+    tools: list[Tool] = Field(
+        default=[],
+        max_length=100,
+        description="Tools that clients run: each call is an approval of kind `tool_call`.",
+    )
 
 
-class PatchConversation(Policy):
-    """What to change; the policy holds from the next turn on."""
-
-    title: Name | None = None
+class PatchConversation(Settable):
+    """What to change; the policy holds from the next turn on, the deadline from the next
+    approval on."""
 
 
 class TextPart(Body):
@@ -259,6 +284,86 @@ class InterruptAll(Body):
         description="Hold waiting messages back until `/resume`, or until someone writes to their"
         " conversation; false: they go on.",
     )
+
+
+class ToolText(Body):
+    """Text that a tool gives back."""
+
+    type: Literal["inputText"]
+    text: str
+
+
+class ToolImage(Body):
+    """An image that a tool gives back."""
+
+    type: Literal["inputImage"]
+    imageUrl: str
+
+
+class ToolAudio(Body):
+    """Sound that a tool gives back."""
+
+    type: Literal["inputAudio"]
+    audioUrl: str
+
+
+ToolPart = Annotated[ToolText | ToolImage | ToolAudio, Field(discriminator="type")]
+
+
+class ToolResult(Body):
+    """What a tool of the client gives back, in the core's form."""
+
+    success: bool
+    contentItems: list[ToolPart] = Field(max_length=1000)
+
+
+class AnswerApproval(Body):
+    """An answer to a question of the core. `decision` is one of those offered; the rest is what
+    that decision `takes`."""
+
+    decision: str | dict[str, Any] | None = Field(
+        default=None,
+        description="The id of a decision that is offered, or the core's own form of it. May be"
+        " left out with `answers`, `action` or `result`.",
+        examples=["accept"],
+    )
+    answers: dict[str, str | list[str]] | None = Field(
+        default=None, description="To a question: its answers by the ids of its questions."
+    )
+    action: Literal["accept", "decline", "cancel"] | None = Field(
+        default=None, description="To an elicitation: the same as `decision`."
+    )
+    content: dict[str, Any] | None = Field(
+        default=None, description="To an elicitation that is accepted: the filled form."
+    )
+    result: ToolResult | str | None = Field(
+        default=None, description="To a tool call: what the tool gave; text for plain success."
+    )
+
+    @model_validator(mode="after")
+    def _one_decision(self) -> AnswerApproval:
+        if self.action is not None and self.decision not in (None, self.action):
+            raise ValueError("decision and action must say the same")
+        if all(part is None for part in (self.decision, self.answers, self.action, self.result)):
+            raise ValueError("decision must be given")
+        return self
+
+    def given(self) -> Given:
+        """As the engine takes it."""
+        said = self.answers or {}
+        lists = {name: [each] if isinstance(each, str) else each for name, each in said.items()}
+        return Given(
+            decision=self.decision if self.action is None else self.action,
+            answers=None if self.answers is None else lists,
+            content=self.content,
+            result=self._result(),
+        )
+
+    def _result(self) -> dict[str, Any] | None:
+        if isinstance(self.result, str):
+            text = {"type": "inputText", "text": self.result}
+            return {"success": True, "contentItems": [text]}
+        return None if self.result is None else self.result.model_dump()
 
 
 def check_directory(path: str, roots: Sequence[Path] | None) -> str:

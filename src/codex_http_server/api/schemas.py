@@ -103,12 +103,16 @@ class ConversationView(Answer):
     title: str | None
     preview: str
     status: Literal["idle", "running"]
+    waiting_for_approval: int
     archived: bool
     model: str | None
     reasoning_effort: str | None
     approval_policy: Any
     sandbox: str
     sandbox_policy: dict[str, Any]
+    approval_deadline: float | None = Field(
+        description="Seconds that its approvals wait; null: as the server's settings say."
+    )
     created_at: str
     updated_at: str
     head: int
@@ -228,6 +232,69 @@ class QueueView(Answer):
     data: list[QueuedView]
 
 
+class DecisionView(Answer):
+    """One way to answer. POST its `id`; `answer` is what the core is then told, with what it
+    `takes` from you added. `needs` is the scope it takes. `offered` is false for the one
+    decline that the core takes without listing it."""
+
+    id: str
+    answer: dict[str, Any]
+    takes: Literal["answers", "content", "result"] | None
+    needs: Literal["approve", "elevate"]
+    offered: bool
+
+
+class ResolutionView(Answer):
+    """How an approval ended. `by` is the caller who answered, `client` (another client of the
+    core), `server` or `core_lost`; `decision` is null where nobody here decided. What the
+    question calls secret is hidden in `answer`."""
+
+    decision: str | None
+    answer: dict[str, Any] | None
+    by: str
+    reason: Literal[
+        "answered",
+        "answered_elsewhere",
+        "while_not_connected",
+        "expired",
+        "interrupted",
+        "turn_ended",
+        "core_lost",
+        "server_stopped",
+        "unknown_method",
+    ]
+    at: str
+
+
+class ApprovalView(Answer):
+    """A question of the core. `request` is the core's own object, `diff` what a file change
+    would do, `default` the decision that is made at `deadline_at`."""
+
+    approval_id: str
+    conversation_id: str
+    turn_id: str | None
+    item_id: str | None
+    kind: Literal[
+        "command", "file_change", "permissions", "question", "elicitation", "tool_call", "unknown"
+    ]
+    method: str
+    status: Literal["pending", "resolved"]
+    request: Any
+    diff: str | None
+    decisions: list[DecisionView]
+    default: str | None
+    requested_at: str
+    deadline_at: str | None
+    resolution: ResolutionView | None
+
+
+class ApprovalPage(Answer):
+    """Approvals, newest first."""
+
+    data: list[ApprovalView]
+    next_cursor: str | None
+
+
 class Snapshot(Answer):
     """All that a first paint needs, read at one seq: go on with `events?after=seq`."""
 
@@ -237,7 +304,7 @@ class Snapshot(Answer):
     turns: list[TurnView]
     open_items: list[OpenItemView]
     usage: dict[str, Any] | None
-    approvals: list[Any]
+    approvals: list[ApprovalView]
     queue: list[QueuedView]
     core: CoreView
     account: AuthStatus | None

@@ -33,7 +33,7 @@ MEANING: Final[Mapping[Scope, str]] = MappingProxyType(
         Scope.LOGIN: "Sign in and out.",
         Scope.APPROVE: "Answer questions of the core, for the session too.",
         Scope.ELEVATE: "Ask for a sandbox or approvals looser than the ceiling, and for directories"
-        " outside `--root`.",
+        " outside `--root`; give approvals that outlast their session or change rules.",
         Scope.ADMIN: "Make and end tokens, change the configuration.",
     }
 )

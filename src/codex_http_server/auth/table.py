@@ -57,6 +57,11 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("PUT", f"{_ONE}/queue"): Scope.DRIVE,
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"): Scope.DRIVE,
     ("DELETE", f"{_ONE}/queue/{{submit_id}}"): Scope.DRIVE,
+    # approvals
+    ("GET", "/approvals"): Scope.READ,
+    ("GET", f"{_ONE}/approvals"): Scope.READ,
+    ("GET", f"{_ONE}/approvals/{{approval_id}}"): Scope.READ,
+    ("POST", f"{_ONE}/approvals/{{approval_id}}"): Scope.APPROVE,
     # events
     ("GET", f"{_ONE}/events"): Scope.READ,
     ("GET", "/events"): Scope.READ,

@@ -181,9 +181,8 @@ class _Listener:
     def on_pause(self) -> None:
         pass
 
-    def on_question(self, question: Question, declined: Any) -> Any:
-        del question
-        return declined
+    def on_question(self, question: Question) -> None:
+        del question  # no turn runs here that could ask
 
     def on_core(self, state: CoreState) -> None:
         self.accounts.on_core(state)

@@ -18,12 +18,13 @@ from codex_http_server import events
 from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import now_ms
 from codex_http_server.conversations import policy, views
+from codex_http_server.conversations.approvals import Approvals
 from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.login import Login
 from codex_http_server.conversations.quota import Over
 from codex_http_server.conversations.thread import ThreadLink
 from codex_http_server.engine.base import Engine, Thread
-from codex_http_server.errors import NoTurn, ServerError
+from codex_http_server.errors import CoreRefused, NoTurn, ServerError
 from codex_http_server.eventlog.base import EventLog
 from codex_http_server.events import TEXT_DELTAS, Draft, Event, raw
 from codex_http_server.logs import get_logger
@@ -67,6 +68,14 @@ class Host(Protocol):
         """From now on the events of this thread go to this conversation."""
         ...
 
+    def bind_helper(self, thread_id: str, conversation: Conversation, turn_id: str | None) -> None:
+        """From now on the questions of this thread belong to that turn."""
+        ...
+
+    def patience(self, record: ConversationRecord) -> float:
+        """Seconds that an approval of this conversation waits; 0: for ever."""
+        ...
+
     def spawn(self, work: Work) -> None:
         """Run `work` as a task that the manager owns."""
         ...
@@ -89,6 +98,7 @@ class Conversation:
         self.starting = False
         self.heard_ms = 0  # when the core last said something of it
         self.thread = ThreadLink(self, self._reached)
+        self.approvals = Approvals(self)
         self._stopping: set[str] = set()
         self._changed = asyncio.Event()
         if record.thread_id:
@@ -121,7 +131,7 @@ class Conversation:
         """Take one event of the core."""
         self.heard_ms = draft.at_ms
         if self.thread.behind:
-            self.thread.hold(draft, will_retry)
+            self.thread.hold(lambda: self.on_event(draft, will_retry))
             return
         item = self.open.items.get((draft.turn_id or "", draft.item_id or ""))
         if item is not None and draft.type in TEXT_DELTAS:  # the hot path: only the log changes
@@ -143,9 +153,36 @@ class Conversation:
     def _reached(self) -> None:
         self.heard_ms = now_ms()  # a turn that was taken over is not silent yet
 
+    def unheard(self, in_doubt: bool) -> None:
+        """The core can't be heard any more; what it has of us may be in doubt."""
+        self.approvals.unheard()
+        self.thread.unheard(in_doubt or self.approvals.in_doubt)
+
+    async def on_caught_up(self, *, adopted: bool) -> None:
+        """The log has what was missed: now the approvals go on or end."""
+        if not adopted:
+            self.approvals.void("core_lost")
+            return
+        for thread_id in self.approvals.threads - {self.record.thread_id}:
+            self.host.bind_helper(thread_id, self, self.approvals.turn_of(thread_id))
+            try:
+                await self.engine.resume_thread(thread_id)
+            except CoreRefused as error:  # its question has ended, then
+                log.info("a helper is not there any more", reason=error.detail)
+        await self.approvals.caught_up()
+
     def on_core_lost(self, reason: str) -> None:
         """The core is gone and its history out of reach: end what it had open."""
         self.append(self.open.lost(reason, now_ms()))
+        self.approvals.void(reason)
+
+    def patience(self) -> float:
+        """Seconds that an approval which is asked now may wait; 0: for ever."""
+        return self.host.patience(self.record)
+
+    def spawn(self, work: Work) -> None:
+        """Run `work` as a task that the manager owns."""
+        self.host.spawn(work)
 
     def expire(self, before_ms: int) -> None:
         """End background commands whose turn ended before `before_ms`."""
@@ -170,6 +207,7 @@ class Conversation:
         """Fold the drafts into the state and append them, with what they change, in one commit."""
         if not drafts:
             return
+        drafts, records = self._with_ends(drafts, records)
         for draft in drafts:
             if draft.type == events.TURN_STARTED:
                 draft.policy = self.turn_policies.pop(draft.turn_id or "", None)
@@ -188,9 +226,21 @@ class Conversation:
         if any(draft.type == events.USAGE for draft in drafts):
             self.host.ledger.look()
 
+    def _with_ends(
+        self, drafts: Sequence[Draft], records: Sequence[Record]
+    ) -> tuple[Sequence[Draft], Sequence[Record]]:
+        """With the ends of approvals that these bring, which stand before what ended them."""
+        if not self.approvals.in_doubt:
+            return drafts, records
+        found = [self.approvals.ended_by(draft) for draft in drafts]
+        ends = [end for each, _ in found for end in each]
+        return [*ends, *drafts], [*records, *(record for _, each in found for record in each)]
+
     def _face(self) -> tuple[object, ...]:
         record = self.record
-        return (record.status, record.open_since, record.title, record.updated_ms)
+        return (
+            record.status, record.open_since, record.title, record.updated_ms, record.waiting
+        )  # fmt: skip
 
     def _note(self, draft: Draft) -> None:
         """Carry over into the record what an event says of the whole conversation."""
@@ -201,6 +251,8 @@ class Conversation:
                 if draft.turn_id in self._stopping:
                     self._stopping.discard(draft.turn_id)
                     self.host.spawn(self._end_commands(self._of_turn(draft.turn_id or "")))
+            case events.APPROVAL_REQUESTED | events.APPROVAL_RESOLVED:
+                self.record.waiting = len(self.approvals)
             case events.THREAD_CLOSED:  # unloaded by the core: the next turn loads it again
                 self.thread.loaded = False
             case events.THREAD_NAME:
@@ -227,7 +279,9 @@ class Conversation:
     async def replace_thread(self) -> None:
         """Put a new thread in the place of one that the core does not know."""
         record = self.record
-        await self.engine.start_thread(record.working_directory, record.stated.model, self.started)
+        await self.engine.start_thread(
+            record.working_directory, record.stated.model, self.started, record.tools
+        )
         self.tell()
         await self.log.durable()  # a turn that no log can find would be run twice
 
@@ -251,10 +305,19 @@ class Conversation:
 
     # --- commands ---------------------------------------------------------------------------
 
-    async def update(self, title: str | None, stated: Stated, caller: Caller) -> None:
-        """Change the title or the policy of turns to come. Raises `ElevateRequired`."""
+    async def update(
+        self,
+        title: str | None,
+        stated: Stated,
+        caller: Caller,
+        approval_deadline: float | None = None,
+    ) -> None:
+        """Change the title, the policy of turns to come or the deadline of approvals to come.
+        Raises `ElevateRequired`."""
         policy.check_ceiling(stated, policy.resolved(self.record), caller)
         self.record.stated = policy.merge(self.record.stated, stated)
+        if approval_deadline is not None:
+            self.record.approval_deadline = approval_deadline
         if title is not None:
             self.record.title = title
             await self._rename(title)
@@ -308,6 +371,8 @@ class Conversation:
         goes on is known once the core is."""
         recent = await self.log.ledger(self.id, None, RECENT)
         self.meter.restore(await self.log.spent(self.id), recent[::-1], self.record.thread_id)
+        self.approvals.restore(await self.log.open_approvals(self.id))
+        self.record.waiting = len(self.approvals)
         after = self.record.open_since - 1
         while self.record.open_since and (page := await self.log.read(self.id, after, REPLAY)):
             for event in page:
@@ -316,7 +381,7 @@ class Conversation:
                 on_event(event)
             after = page[-1].seq
         self.host.ledger.touch(self.meter)
-        self.thread.behind = in_doubt or bool(self.open)
+        self.thread.behind = in_doubt or bool(self.open) or self.approvals.in_doubt
         if not self.open and (self.record.open_since or self.record.status != "idle"):
             self.record.open_since, self.record.status = 0, "idle"
             self.save()
@@ -334,7 +399,7 @@ class Conversation:
             "conversation": views.conversation(self.record, seq),
             "open_items": [self._open_item(item) for item in self.open.items.values()],
             "queue": queue,
-            "approvals": [],
+            "approvals": self.approvals.view(),
             "seq": seq,
             "position": f"{self.log.log_tag}-{position}",
             "log_id": self.log.log_id,

@@ -116,6 +116,10 @@ class Feed:
         for conversation_id, fresh in by_conversation.items():
             self._tails[conversation_id].push(fresh)
 
+    def watched(self, conversation_id: str) -> bool:
+        """Whether anybody reads this conversation, or everything."""
+        return conversation_id in self._readers or None in self._readers
+
     def notify(self, notice: bytes) -> None:
         """Send a frame that is not in the log to every reader of a conversation."""
         self._notices = [*self._notices, notice][-NOTICES:]

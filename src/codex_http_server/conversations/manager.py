@@ -7,19 +7,22 @@ Knows interfaces only. Before: api. After: conversation, messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 from codex_http_server import events
 from codex_http_server.auth.callers import Caller
-from codex_http_server.clock import new_id, now_ms
+from codex_http_server.clock import new_id, now_ms, rfc3339
 from codex_http_server.conversations import policy
+from codex_http_server.conversations.approvals import Deadlines
 from codex_http_server.conversations.conversation import Conversation
+from codex_http_server.conversations.helpers import Helpers, Helps
 from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.login import Login, NoLogin
 from codex_http_server.conversations.messages import Messages
 from codex_http_server.conversations.quota import Over
 from codex_http_server.conversations.watchdog import Limits, Watchdog
+from codex_http_server.engine import decisions
 from codex_http_server.engine.base import CoreState, Engine, Question, Thread
 from codex_http_server.errors import (
     ConversationNotFound,
@@ -54,7 +57,8 @@ class Open(NamedTuple):
     @property
     def is_quiet(self) -> bool:
         """Whether the core has nothing to do for it."""
-        return self.messages.phase is Phase.IDLE and not self.conversation.open
+        idle = self.messages.phase is Phase.IDLE and not self.conversation.open
+        return idle and not self.conversation.approvals
 
     @property
     def is_at_rest(self) -> bool:
@@ -87,6 +91,9 @@ class Manager:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._ready = False
+        self._helpers = Helpers()
+        self.deadlines = Deadlines()
+        self.is_watched: Callable[[str], bool] = lambda _: True
         self.login: Login = NoLogin()
         self.on_server_event: AccountFilter = lambda draft: draft
         self.on_core_state: Callable[[CoreState], None] = lambda _: None
@@ -118,6 +125,12 @@ class Manager:
     def bind(self, thread_id: str, conversation: Conversation) -> None:
         self._threads[thread_id] = conversation
 
+    def bind_helper(self, thread_id: str, conversation: Conversation, turn_id: str | None) -> None:
+        self._helpers.bind(thread_id, Helps(conversation, turn_id))
+
+    def patience(self, record: ConversationRecord) -> float:
+        return self.deadlines.of(record, attended=self.is_watched(record.id))
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -140,6 +153,9 @@ class Manager:
         if conversation is not None:
             conversation.on_event(draft, will_retry)
             return
+        if thread_id:
+            loaded = (entry.conversation for entry in self._open.values())
+            self._helpers.hear(thread_id, draft, loaded)
         passed = self.on_server_event(draft)
         if passed is not None:
             self._log.append(None, (passed,))
@@ -147,36 +163,47 @@ class Manager:
     def on_pause(self) -> None:
         self._log.flush()
 
-    def on_question(self, question: Question, declined: Any) -> Any:
-        """Decline at once, and visibly: approvals have no routes yet."""
+    def on_question(self, question: Question) -> None:
+        helps = self._asked(question)
+        if helps is None:
+            self._decline(question)
+        elif question.kind == "unknown":
+            # Nobody here could say anything but this error, so the turn is not kept waiting.
+            helps.conversation.approvals.refuse(question, helps.turn_id)
+        else:
+            helps.conversation.approvals.ask(question, helps.turn_id)
+
+    def _asked(self, question: Question) -> Helps | None:
+        """Which conversation is asked, and for which of its turns."""
+        thread_id = question.thread_id or ""
+        conversation = self._threads.get(thread_id)
+        if conversation is not None:
+            return Helps(conversation, question.turn_id)
+        return self._helpers.of(thread_id)
+
+    def _decline(self, question: Question) -> None:
+        """A question of no conversation: there is nobody to ask. Declined at once, visibly."""
+        found = decisions.offered(question.method, None)
+        chosen = next((each for each in found if each.id == decisions.default(found)), None)
+        answer = None if chosen is None else chosen.answer
         approval_id = new_id()
         asked = {"approval_id": approval_id, "kind": question.kind, "method": question.method}
         ended = {
             "approval_id": approval_id,
+            "decision": None if chosen is None else chosen.id,
+            "answer": answer,
             "by": "server",
-            "reason": "no_approval_routes",
-            "decision": declined,
+            "reason": "no_conversation",
+            "at": rfc3339(now_ms()),
         }
-        drafts = [
-            self._about(question, events.APPROVAL_REQUESTED, asked | {"request": question.params}),
-            self._about(question, events.APPROVAL_RESOLVED, ended),
-        ]
-        conversation = self._threads.get(question.thread_id or "")
-        if conversation is not None:
-            conversation.append(drafts)
-        else:
-            self._log.append(None, drafts)
-        return declined
-
-    def _about(self, question: Question, kind: str, body: dict[str, Any]) -> Draft:
-        return Draft(
-            type=kind,
-            data=raw(body),
-            at_ms=now_ms(),
-            turn_id=question.turn_id,
-            item_id=question.item_id,
-            status="resolved" if kind == events.APPROVAL_RESOLVED else "pending",
+        self._log.append(
+            None,
+            [
+                _about(question, events.APPROVAL_REQUESTED, asked | {"request": question.params}),
+                _about(question, events.APPROVAL_RESOLVED, ended),
+            ],
         )
+        self.engine.answer(question.request_id, answer)
 
     def on_core(self, state: CoreState) -> None:
         was_ready, self._ready = self._ready, state.state == "ready"
@@ -216,7 +243,14 @@ class Manager:
     # --- conversations ----------------------------------------------------------------------
 
     async def create(
-        self, working_directory: str, title: str | None, stated: Stated, caller: Caller
+        self,
+        working_directory: str,
+        title: str | None,
+        stated: Stated,
+        caller: Caller,
+        *,
+        approval_deadline: float | None = None,
+        tools: Sequence[dict[str, Any]] = (),
     ) -> Open:
         """A new conversation over a new thread. Raises as `Engine.start_thread`, and
         `ElevateRequired`, `StorageFull`, `Stopping`."""
@@ -229,6 +263,8 @@ class Manager:
             working_directory=working_directory,
             title=title,
             stated=stated,
+            approval_deadline=approval_deadline,
+            tools=list(tools),
             created_ms=now,
             updated_ms=now,
         )
@@ -240,7 +276,7 @@ class Manager:
             entry.conversation.save()  # before its first event
             self._open[record.id] = entry
 
-        await self.engine.start_thread(working_directory, stated.model, bound)
+        await self.engine.start_thread(working_directory, stated.model, bound, tools)
         await self._log.durable()
         return entry
 
@@ -394,3 +430,14 @@ class Manager:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _about(question: Question, kind: str, body: dict[str, Any]) -> Draft:
+    return Draft(
+        type=kind,
+        data=raw(body),
+        at_ms=now_ms(),
+        turn_id=question.turn_id,
+        item_id=question.item_id,
+        status="resolved" if kind == events.APPROVAL_RESOLVED else "pending",
+    )

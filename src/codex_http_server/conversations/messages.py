@@ -442,7 +442,7 @@ class Messages:
             expected.state = "starting"
             self.queue.hold(expected)
         self._conversation.meter.unheard()
-        self._conversation.thread.unheard(self._in_doubt)
+        self._conversation.unheard(self._in_doubt)
 
     def on_signed_in(self) -> None:
         """Somebody signed in."""

@@ -32,12 +32,12 @@ class Owner(Protocol):
     engine: Engine
     open: Open
 
-    def on_event(self, draft: Draft, will_retry: bool = False) -> None:
-        """Take one event of the core."""
-        ...
-
     def append(self, drafts: Sequence[Draft]) -> None:
         """Fold drafts into what is open and append them."""
+        ...
+
+    async def on_caught_up(self, *, adopted: bool) -> None:
+        """The log has all that was missed. In an `adopted` core what is open goes on."""
         ...
 
     async def replace_thread(self) -> None:
@@ -51,7 +51,7 @@ class ThreadLink:
     def __init__(self, owner: Owner, on_loaded: Callable[[], None]) -> None:
         self._owner = owner
         self._on_loaded = on_loaded
-        self._held: list[tuple[Draft, bool]] = []  # what comes before we have caught up
+        self._held: list[Callable[[], None]] = []  # what comes before we have caught up
         self._loading = asyncio.Lock()
         self._life = 0  # of the connection to the core
         self.loaded = False
@@ -62,9 +62,9 @@ class ThreadLink:
         """Whether `load` is at work."""
         return self._loading.locked()
 
-    def hold(self, draft: Draft, will_retry: bool) -> None:
-        """Keep an event that came before what was missed is told."""
-        self._held.append((draft, will_retry))
+    def hold(self, take: Callable[[], None]) -> None:
+        """Keep what came before what was missed is told; `take` takes it in then."""
+        self._held.append(take)
 
     def unheard(self, in_doubt: bool) -> None:
         """The core can't be heard any more.
@@ -105,13 +105,14 @@ class ThreadLink:
             await self._catch_up()
         elif thread is None:
             owner.append(owner.open.lost("core_lost", now_ms()))
+            await owner.on_caught_up(adopted=False)
             await owner.replace_thread()
 
     def _release(self) -> None:
         """Take what came while we caught up; what is known by now is recognised as a repeat."""
         held, self._held = self._held, []
-        for draft, will_retry in held:
-            self._owner.on_event(draft, will_retry)
+        for take in held:
+            take()
 
     async def _catch_up(self) -> None:
         """Fill the log from what the core keeps; then what is open goes on or is ended."""
@@ -127,6 +128,7 @@ class ThreadLink:
         for draft in drafts:
             owner.append(owner.open.admit(draft))
         owner.append(owner.open.after_gap(past.running, adopted, now_ms()))
+        await owner.on_caught_up(adopted=adopted)
         log.info("caught up with the core", events=len(drafts), adopted=adopted)
 
     async def _ended(self, turn_id: str) -> list[str]:

@@ -10,7 +10,13 @@ from codex_http_server.clock import rfc3339
 from codex_http_server.conversations.policy import effective, sandbox_mode
 from codex_http_server.engine.base import Policy
 from codex_http_server.events import TURN_COMPLETED, TURN_DIFF, TURN_STARTED, Event
-from codex_http_server.records import ConversationRecord, Stated, SubmitRecord
+from codex_http_server.records import (
+    ApprovalRecord,
+    ConversationRecord,
+    Decision,
+    Stated,
+    SubmitRecord,
+)
 
 
 def conversation(record: ConversationRecord, head: int) -> dict[str, Any]:
@@ -24,8 +30,10 @@ def conversation(record: ConversationRecord, head: int) -> dict[str, Any]:
         "title": record.title,
         "preview": record.preview,
         "status": record.status,
+        "waiting_for_approval": record.waiting,
         "archived": record.archived,
         **policy_fields(policy),
+        "approval_deadline": record.approval_deadline,
         "created_at": rfc3339(record.created_ms),
         "updated_at": rfc3339(record.updated_ms),
         "head": head,
@@ -53,6 +61,56 @@ def queued(record: SubmitRecord) -> dict[str, Any]:
         "waits": None,
         "overrides": {k: v for k, v in msgspec.structs.asdict(record.overrides).items() if v},
         "created_at": rfc3339(record.created_ms),
+    }
+
+
+def approval(record: ApprovalRecord) -> dict[str, Any]:
+    """A question of the core with all that can be answered, and how it ended."""
+    return asked(record) | {
+        "conversation_id": record.conversation_id,
+        "turn_id": record.turn_id,
+        "item_id": record.item_id,
+        "status": "pending" if record.resolution is None else "resolved",
+        "requested_at": rfc3339(record.created_ms),
+        "resolution": resolution(record),
+    }
+
+
+def asked(record: ApprovalRecord) -> dict[str, Any]:
+    """What is asked: the data of `approval/requested`."""
+    return {
+        "approval_id": record.id,
+        "kind": record.kind,
+        "method": record.method,
+        "request": msgspec.json.decode(record.request),
+        "diff": record.diff,
+        "decisions": [_decision(each) for each in record.decisions],
+        "default": record.default,
+        "deadline_at": None if record.deadline_ms is None else rfc3339(record.deadline_ms),
+    }
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "id": decision.id,
+        "answer": decision.answer,
+        "takes": decision.takes,
+        "needs": "elevate" if decision.elevate else "approve",
+        "offered": decision.offered,
+    }
+
+
+def resolution(record: ApprovalRecord) -> dict[str, Any] | None:
+    """How an approval ended; None while it waits."""
+    ended = record.resolution
+    if ended is None:
+        return None
+    return {
+        "decision": ended.decision,
+        "answer": ended.answer,
+        "by": ended.by,
+        "reason": ended.reason,
+        "at": rfc3339(ended.at_ms),
     }
 
 

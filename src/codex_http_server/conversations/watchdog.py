@@ -79,7 +79,8 @@ class Watchdog:
         turn, limit = conversation.open.current, self._limits.silence_ms
         if not limit or turn is None or conversation.thread.behind:
             return
-        if not conversation.open.waits_for_model(turn.turn_id):
+        waits = conversation.approvals.holds(turn.turn_id)
+        if waits or not conversation.open.waits_for_model(turn.turn_id):
             return
         if conversation.heard_ms > self._stuck.get(turn.turn_id, now):
             del self._stuck[turn.turn_id]  # it has given a sign since

@@ -5,12 +5,13 @@ Only words of this product: thread, turn, message, policy. `codex.py` is the imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from codex_http_server.events import Draft
+from codex_http_server.records import RequestId
 
 CoreStateName = Literal["starting", "ready", "restarting", "stopped", "failed"]
 
@@ -67,8 +68,10 @@ class Past(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A request of the core that wants a decision."""
+    """A request of the core that wants a decision. `request_id` is the core's own: it is the
+    same when the core repeats the question on a new connection, and another core's begin anew."""
 
+    request_id: RequestId
     method: str
     kind: str
     thread_id: str | None
@@ -118,9 +121,9 @@ class Listener(Protocol):
         """All that had arrived has been told: a good moment to write it."""
         ...
 
-    def on_question(self, question: Question, declined: Any) -> Any:
-        """The core asks. `declined` is its own way to be told no, None if it has none; the
-        return value is the answer, None to refuse with an error."""
+    def on_question(self, question: Question) -> None:
+        """The core asks, and waits for `Engine.answer`. A question that waits is asked again
+        after its thread was resumed on a new connection."""
         ...
 
     def on_core(self, state: CoreState) -> None:
@@ -142,9 +145,15 @@ class Engine(Protocol):
         """Wait until the core is ready, at most the configured time, else `CoreUnavailable`."""
         ...
 
-    async def start_thread(self, cwd: str, model: str | None, on_bound: OnThread) -> None:
-        """A new thread. `on_bound` gets it before the thread's first event arrives; a
-        `ServerError` that it raises is raised here."""
+    async def start_thread(
+        self,
+        cwd: str,
+        model: str | None,
+        on_bound: OnThread,
+        tools: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        """A new thread, with `tools` that its clients run. `on_bound` gets it before the
+        thread's first event arrives; a `ServerError` that it raises is raised here."""
         ...
 
     async def resume_thread(self, thread_id: str) -> Thread | None:
@@ -192,6 +201,11 @@ class Engine(Protocol):
     async def end_commands(self, thread_id: str, wanted: Callable[[str], bool]) -> int:
         """End running commands of the thread, those whose item id is `wanted`; how many. Their
         ends come as events."""
+        ...
+
+    def answer(self, request_id: RequestId, answer: Any | None) -> bool:
+        """Answer a question that came over the present connection; None: refuse it with an
+        error. False if there is no connection now."""
         ...
 
     async def find_message(self, thread_id: str, submit_id: str) -> str | None:

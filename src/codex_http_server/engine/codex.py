@@ -6,7 +6,7 @@ real core; where a line looks odd, its comment says which trap it avoids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +39,7 @@ from codex_http_server.errors import (
     TurnNotSteerable,
 )
 from codex_http_server.logs import get_logger
+from codex_http_server.records import RequestId
 
 log = get_logger(__name__)
 
@@ -118,26 +119,26 @@ class CodexEngine:
         except Exception:  # one event that we fail on must not end the connection
             log.exception("an event could not be taken", type=method)
 
-    def _on_request(self, request_id: wire.RequestId, method: str, params: msgspec.Raw) -> None:
+    def _on_request(self, request_id: RequestId, method: str, params: msgspec.Raw) -> None:
         fact = questions.duty(method)
         if fact is not None:
-            self._answer(request_id, fact)
+            self.answer(request_id, fact)
             return
-        answer = declined = questions.decline(method)
         try:
-            answer = self._listener.on_question(questions.question(method, params), declined)
+            self._listener.on_question(questions.question(request_id, method, params))
         except Exception:  # a question must never be left open
             log.exception("a question of the core could not be taken", method=method)
-        self._answer(request_id, answer)
+            self.answer(request_id, questions.decline(method))
 
-    def _answer(self, request_id: wire.RequestId, answer: Any | None) -> None:
+    def answer(self, request_id: RequestId, answer: Any | None) -> bool:
         peer = self._core.connected
         if peer is None:
-            return
+            return False
         if answer is None:
             peer.refuse(request_id, -32601, "codex-http-server does not offer this")
         else:
             peer.answer(request_id, answer)
+        return True
 
     # --- what we say --------------------------------------------------------------------
 
@@ -174,9 +175,17 @@ class CodexEngine:
         with _refusals():
             return await self._ask(method, params, on_result)
 
-    async def start_thread(self, cwd: str, model: str | None, on_bound: OnThread) -> None:
+    async def start_thread(
+        self,
+        cwd: str,
+        model: str | None,
+        on_bound: OnThread,
+        tools: Sequence[dict[str, Any]] = (),
+    ) -> None:
         # Never `sandbox` here: it would mark the folder as trusted in the user's config.toml.
-        params = {"cwd": cwd} | ({"model": model} if model else {})
+        params: dict[str, Any] = {"cwd": cwd} | ({"model": model} if model else {})
+        if tools:
+            params["dynamicTools"] = [{"type": "function"} | tool for tool in tools]
         with _refusals():
             await self._ask_any("thread/start", params, lambda r: on_bound(_thread(r)))
 

@@ -18,12 +18,13 @@ from codex_http_server.engine import wire
 from codex_http_server.engine.transport import Transport
 from codex_http_server.errors import CoreError, CoreGone, CoreTimeout
 from codex_http_server.logs import get_logger, redact_text, redact_value
+from codex_http_server.records import RequestId
 
 IN_FLIGHT: Final = 64
 log = get_logger(__name__)
 
 OnNotification = Callable[[str, msgspec.Raw, int], None]
-OnRequest = Callable[[wire.RequestId, str, msgspec.Raw], None]
+OnRequest = Callable[[RequestId, str, msgspec.Raw], None]
 OnResult = Callable[[msgspec.Raw], None]
 
 
@@ -90,12 +91,12 @@ class Peer:
         if self._transport is not None and not self._gone:
             self._transport.send(wire.encode_notification(method))
 
-    def answer(self, request_id: wire.RequestId, result: object) -> None:
+    def answer(self, request_id: RequestId, result: object) -> None:
         """Answer a request of the core. Nothing happens if the connection is gone."""
         if self._transport is not None and not self._gone:
             self._transport.send(wire.encode_result(request_id, result))
 
-    def refuse(self, request_id: wire.RequestId, code: int, message: str) -> None:
+    def refuse(self, request_id: RequestId, code: int, message: str) -> None:
         """Answer a request of the core with an error."""
         if self._transport is not None and not self._gone:
             self._transport.send(wire.encode_error(request_id, code, message))

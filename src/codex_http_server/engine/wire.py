@@ -19,8 +19,7 @@ from codex_http_server.events import (
     Draft,
 )
 from codex_http_server.logs import redact_text, redact_value
-
-RequestId = int | str
+from codex_http_server.records import RequestId
 
 # Here the core quotes others: a provider or a proxy may have answered with the key it was sent.
 SPOKEN: Final = frozenset(

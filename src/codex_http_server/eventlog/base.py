@@ -16,6 +16,7 @@ import msgspec
 from codex_http_server.events import Draft, Event
 from codex_http_server.records import (
     AnswerRecord,
+    ApprovalRecord,
     ConversationRecord,
     Record,
     Spent,
@@ -31,6 +32,7 @@ class ConversationFilter(msgspec.Struct, frozen=True):
     archived: bool = False
     working_directory: str | None = None
     status: str | None = None
+    waiting: bool = False  # only those with an approval that waits
 
 
 class SnapshotRows(msgspec.Struct):
@@ -174,7 +176,7 @@ class EventLog(Protocol):
         ...
 
     async def unfinished(self) -> list[ConversationRecord]:
-        """Conversations with something open, or with messages that wait."""
+        """Conversations with something open, or with messages or approvals that wait."""
         ...
 
     async def waiting(self, conversation_id: str) -> list[SubmitRecord]:
@@ -193,6 +195,21 @@ class EventLog(Protocol):
 
     async def submit_by_key(self, conversation_id: str, key: str) -> SubmitRecord | None:
         """A message by its Idempotency-Key."""
+        ...
+
+    async def approvals(
+        self, conversation_id: str | None, before: str | None, limit: int, *, ended: bool
+    ) -> list[ApprovalRecord]:
+        """Approvals, newest first, with ids below `before`: those that wait, with `ended` all.
+        None: of every conversation."""
+        ...
+
+    async def open_approvals(self, conversation_id: str) -> list[ApprovalRecord]:
+        """Approvals that wait, or whose answer the core may not have; oldest first."""
+        ...
+
+    async def approval(self, approval_id: str) -> ApprovalRecord | None:
+        """An approval by its id."""
         ...
 
     async def answer(self, scope: str, key: str) -> AnswerRecord | None:

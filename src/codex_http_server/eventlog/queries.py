@@ -26,6 +26,7 @@ from codex_http_server.events import (
 )
 from codex_http_server.records import (
     AnswerRecord,
+    ApprovalRecord,
     ConversationRecord,
     Spent,
     SubmitRecord,
@@ -220,7 +221,8 @@ class Queries:
         sql = (
             "SELECT body FROM conversation WHERE open_since > 0 UNION"
             " SELECT body FROM conversation WHERE id IN (SELECT conv FROM submit"
-            " WHERE state IN ('queued', 'starting', 'steering'))"
+            " WHERE state IN ('queued', 'starting', 'steering')"
+            " UNION SELECT conv FROM approval WHERE state <> 'ended')"
         )
         return [rows.conversation_of(b) for b in await self._bodies(sql, ())]
 
@@ -248,6 +250,29 @@ class Queries:
         found = await self._bodies(sql, (conversation_id, key))
         return rows.submit_of(found[0]) if found else None
 
+    async def approvals(
+        self, conversation_id: str | None, before: str | None, limit: int, *, ended: bool
+    ) -> list[ApprovalRecord]:
+        clauses = [] if ended else ["state <> 'ended' AND state = 'pending'"]
+        values: list[object] = []
+        if conversation_id is not None:
+            clauses.append("conv = ?")
+            values.append(conversation_id)
+        if before:
+            clauses.append("id < ?")
+            values.append(before)
+        where = " AND ".join(clauses) or "1"
+        sql = f"SELECT body FROM approval WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        return [rows.approval_of(body) for body in await self._bodies(sql, (*values, limit))]
+
+    async def open_approvals(self, conversation_id: str) -> list[ApprovalRecord]:
+        sql = "SELECT body FROM approval WHERE conv = ? AND state <> 'ended' ORDER BY id"
+        return [rows.approval_of(body) for body in await self._bodies(sql, (conversation_id,))]
+
+    async def approval(self, approval_id: str) -> ApprovalRecord | None:
+        found = await self._bodies("SELECT body FROM approval WHERE id = ?", (approval_id,))
+        return rows.approval_of(found[0]) if found else None
+
     async def answer(self, scope: str, key: str) -> AnswerRecord | None:
         sql = "SELECT body FROM answer WHERE scope = ? AND key = ?"
         found = await self._bodies(sql, (scope, key))
@@ -272,6 +297,10 @@ def _where(wanted: ConversationFilter, before: str | None) -> tuple[str, list[ob
     if wanted.status:
         clauses.append("status = ?")
         bound.append(wanted.status)
+    if wanted.waiting:
+        clauses.append(
+            "id IN (SELECT conv FROM approval WHERE state <> 'ended' AND state = 'pending')"
+        )
     if before:
         clauses.append("id < ?")
         bound.append(before)

@@ -11,6 +11,7 @@ from codex_http_server import events
 from codex_http_server.events import TEXT_DELTAS, Draft, Event
 from codex_http_server.records import (
     AnswerRecord,
+    ApprovalRecord,
     ConversationRecord,
     Spent,
     SubmitRecord,
@@ -57,6 +58,10 @@ VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"""  # noqa: S608
 
 SPENT: Final = "count(*), " + ", ".join(f"coalesce(sum({name}), 0)" for name in _SUMMED)
 
+PUT_APPROVAL: Final = """
+INSERT INTO approval(id, conv, state, body) VALUES (?,?,?,?)
+ON CONFLICT(id) DO UPDATE SET state=excluded.state, body=excluded.body"""
+
 # What pages, snapshots and the fold look for by its type.
 MARKED: Final = frozenset(
     {
@@ -75,6 +80,7 @@ _conversation: Final = msgspec.json.Decoder(ConversationRecord)
 _submit: Final = msgspec.json.Decoder(SubmitRecord)
 _answer: Final = msgspec.json.Decoder(AnswerRecord)
 _turn: Final = msgspec.json.Decoder(TurnRecord)
+_approval: Final = msgspec.json.Decoder(ApprovalRecord)
 
 
 class _DeltaText(msgspec.Struct):
@@ -223,6 +229,11 @@ def turn_of(body: bytes) -> TurnRecord:
     return _turn.decode(body)
 
 
+def approval_row(record: ApprovalRecord) -> tuple[Any, ...]:
+    """The values of `PUT_APPROVAL`."""
+    return (record.id, record.conversation_id, record.state, _encoder.encode(record))
+
+
 def conversation_of(body: bytes) -> ConversationRecord:
     """The record in a conversation's `body`."""
     return _conversation.decode(body)
@@ -236,3 +247,8 @@ def submit_of(body: bytes) -> SubmitRecord:
 def answer_of(body: bytes) -> AnswerRecord:
     """The record in an answer's `body`."""
     return _answer.decode(body)
+
+
+def approval_of(body: bytes) -> ApprovalRecord:
+    """The record in an approval's `body`."""
+    return _approval.decode(body)

@@ -26,6 +26,7 @@ from codex_http_server.events import Draft, Event
 from codex_http_server.logs import get_logger
 from codex_http_server.records import (
     AnswerRecord,
+    ApprovalRecord,
     ConversationRecord,
     Record,
     SubmitRecord,
@@ -268,6 +269,8 @@ class SqliteLog(Queries):
                 return rows.PUT_ANSWER, rows.answer_row(record)
             case TurnRecord():
                 return rows.PUT_TURN, rows.turn_row(record)
+            case ApprovalRecord():
+                return rows.PUT_APPROVAL, rows.approval_row(record)
 
     async def durable(self) -> None:
         if self._closed or self.failure is not None:

@@ -78,11 +78,6 @@ def whole(low: int, high: int) -> Kind[int]:
     return Kind(parse=parse, allowed=f"a whole number from {low} to {high}", metavar="NUMBER")
 
 
-def optional(kind: Kind[T]) -> Kind[T | None]:
-    """A kind whose default is worked out from another setting."""
-    return Kind(parse=kind.parse, allowed=kind.allowed, metavar=kind.metavar)
-
-
 def amount(unit: str, low: float, high: float) -> Kind[float]:
     """A number of `unit`, fractions too, from `low` to `high`."""
 
@@ -93,6 +88,15 @@ def amount(unit: str, low: float, high: float) -> Kind[float]:
 
     allowed = f"a number of {unit} from {low:g} to {high:g}"
     return Kind(parse=parse, allowed=allowed, metavar=unit.upper(), show=lambda n: f"{n:g}")
+
+
+def optional(kind: Kind[T]) -> Kind[T | None]:
+    """The same, where no value means that it is worked out later."""
+
+    def show(value: T | None) -> str:
+        return "" if value is None else kind.show(value)
+
+    return Kind(parse=kind.parse, allowed=kind.allowed, metavar=kind.metavar, show=show)
 
 
 def size(low: int, high: int) -> Kind[int]:

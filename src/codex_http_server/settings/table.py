@@ -159,6 +159,18 @@ class Settings:
         "How long a turn that waits for the model may give no sign before it is interrupted; 0:"
         " for ever.",
     )
+    approval_deadline: float = setting(
+        kinds.amount("seconds", 0, 7 * 86400),
+        600.0,
+        "How long an approval waits before it is declined; 0: for ever. A conversation may have"
+        " its own.",
+    )
+    approval_deadline_alone: float | None = setting(
+        kinds.optional(kinds.amount("seconds", 0, 7 * 86400)),
+        None,
+        "The same, for an approval that is asked while nobody reads the conversation's events.",
+        shown="as approval_deadline",
+    )
     adopt_within: float = setting(
         kinds.amount("seconds", 0, 7 * 86400),
         900.0,

@@ -101,7 +101,7 @@ async function paint(id, mine) {
   const snapshot = await retrying("GET", path, undefined, undefined, again);
   if (mine !== visit) return;
   page.state = fromSnapshot(snapshot);
-  page.view = new View($("turns"), page.state.conversation.working_directory);
+  page.view = new View($("turns"), page.state.conversation.working_directory, answerApproval);
   page.view.drawAll(page.state);
   if (page.state.core) header.setCore(page.state.core);
   drawHead();
@@ -112,6 +112,12 @@ async function paint(id, mine) {
   await readKept(id, page.state.seq, mine);
   if (mine !== visit) return;
   listen(mine);
+}
+
+/** Its end comes as an event, to this page as to every other client. */
+function answerApproval(id, body) {
+  const path = `/conversations/${encodeURIComponent(page.id)}/approvals/${encodeURIComponent(id)}`;
+  return call("POST", path, body);
 }
 
 function listen(mine) {

@@ -30,6 +30,10 @@ export function fromSnapshot(snapshot) {
   for (const view of snapshot.open_items ?? []) {
     put(state, view.turn_id, view.item_id, view.item_type, view.item).status = "open";
   }
+  for (const view of snapshot.approvals ?? []) {
+    const asked = { id: view.approval_id, itemId: view.item_id, asked: view, ended: null };
+    turnOf(state, view.turn_id).approvals.set(view.approval_id, asked);
+  }
   return state;
 }
 

@@ -1,12 +1,15 @@
 // The conversation in the page: a section for each turn, in it its items and how it ended.
 
+import { makeApproval } from "./approval.js";
 import { el } from "./dom.js";
 import { diffLines, makeItem } from "./items.js";
 
 export class View {
-  constructor(box, folder) {
+  /** `answer(id, body)` answers an approval. */
+  constructor(box, folder, answer) {
     this.box = box;
     this.folder = folder;
+    this.answer = answer;
     this.turns = new Map();
     this.items = new Map();
     box.replaceChildren();
@@ -55,7 +58,7 @@ export class View {
   drawTurn(turn) {
     const section = this.section(turn.id);
     for (const approval of turn.approvals.values()) {
-      drawApproval(section, approval, this.items.get(`${turn.id} ${approval.itemId}`)?.node);
+      this.drawApproval(section, approval, this.items.get(`${turn.id} ${approval.itemId}`)?.node);
     }
     const now = JSON.stringify([turn.status, turn.synthetic, turn.notice, turn.login, turn.diff, turn.turn]);
     if (now === section.drawn) return;
@@ -66,6 +69,17 @@ export class View {
     if (["completed", "interrupted", "failed"].includes(turn.status)) parts.push(ending(turn));
     if (turn.login) parts.push(signIn(turn.login));
     section.foot.replaceChildren(...parts);
+  }
+
+  /** A question stands before the item that it is about. */
+  drawApproval(section, approval, about) {
+    let made = section.approvals.get(approval.id);
+    if (!made) {
+      made = makeApproval(this.answer);
+      section.approvals.set(approval.id, made);
+      section.items.insertBefore(made.node, about ?? null);
+    }
+    made.draw(approval);
   }
 }
 
@@ -112,8 +126,6 @@ function ending(turn) {
   return node;
 }
 
-const ASKED = { command: "to run a command", file_change: "to change files", permissions: "for permissions", question: "a question" };
-
 /** Some providers answer with JSON, which the core passes on as the message. */
 function plain(message) {
   try {
@@ -121,32 +133,6 @@ function plain(message) {
   } catch {
     return message;
   }
-}
-
-/** A question stands before the item that it is about. */
-function drawApproval(section, { id, asked, ended }, about) {
-  let node = section.approvals.get(id);
-  if (!node) {
-    node = el("article", "item approval");
-    section.approvals.set(id, node);
-    section.items.insertBefore(node, about ?? null);
-  }
-  const request = asked.request ?? {};
-  const head = el("p", "", el("strong", "", `Codex asked ${ASKED[asked.kind] ?? `for approval (${asked.kind ?? "unknown"})`}`));
-  const parts = [head];
-  if (request.command) parts.push(el("pre", "", String(request.command)));
-  if (request.reason) parts.push(el("p", "", String(request.reason)));
-  parts.push(el("p", "outcome", ended ? outcome(ended) : "waiting for an answer"));
-  node.replaceChildren(...parts);
-}
-
-function outcome({ by, reason, decision }) {
-  const word = typeof decision === "string" ? decision : (decision?.decision ?? "");
-  const said = typeof word === "string" && word ? (word === "decline" ? "declined" : word) : "declined";
-  if (reason === "no_approval_routes") {
-    return `${said} by the server: this version can't ask you yet, so it says no.`;
-  }
-  return `${said}${by ? ` by ${by}` : ""}${reason ? ` (${reason})` : ""}`;
 }
 
 /** A time in words, short: for the list of conversations. */

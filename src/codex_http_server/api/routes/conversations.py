@@ -48,7 +48,14 @@ async def create(
     """Start a conversation in a directory. The core must be ready; waits 10 s for it."""
     roots = roots_of(caller, services.roots, here=near(request.scope))
     directory = check_directory(body.working_directory, roots)
-    entry = await services.manager.create(directory, body.title, body.stated(), caller)
+    entry = await services.manager.create(
+        directory,
+        body.title,
+        body.stated(),
+        caller,
+        approval_deadline=body.approval_deadline,
+        tools=[tool.model_dump() for tool in body.tools],
+    )
     view = entry.conversation.view()
     return JSONResponse(view, 201, {"Location": f"/conversations/{view['id']}"})
 
@@ -63,17 +70,18 @@ async def list_conversations(
     archived: bool = False,
     working_directory: str | None = None,
     status: Literal["idle", "running"] | None = None,
+    waiting: Annotated[bool, Query(description="Only those where an approval waits.")] = False,
 ) -> JSONResponse:
     """Newest first. `next_cursor` is null on the last page."""
-    wanted = ConversationFilter(q, archived, working_directory, status)
-    found = await services.log.conversations(wanted, _before(cursor), limit + 1)
+    wanted = ConversationFilter(q, archived, working_directory, status, waiting)
+    found = await services.log.conversations(wanted, before_id(cursor), limit + 1)
     page = found[:limit]
     more = page[-1].id if len(found) > limit else None
     data = [views.conversation(record, services.log.head(record.id)) for record in page]
     return JSONResponse({"data": data, "next_cursor": more})
 
 
-def _before(cursor: str | None) -> str | None:
+def before_id(cursor: str | None) -> str | None:
     """The cursor of a list is the last id that it showed."""
     if cursor is None:
         return None
@@ -103,9 +111,9 @@ def _surroundings(services: Services) -> dict[str, Any]:
 async def change(
     conversation_id: str, body: PatchConversation, services: Use, caller: Calling
 ) -> JSONResponse:
-    """Change the title, or the policy of the turns to come."""
+    """Change the title, the policy of the turns to come, or how long approvals wait."""
     entry = await services.manager.get(conversation_id)
-    await entry.conversation.update(body.title, body.stated(), caller)
+    await entry.conversation.update(body.title, body.stated(), caller, body.approval_deadline)
     return JSONResponse(entry.conversation.view())
 
 

@@ -32,6 +32,7 @@ _IDS: Final = {
     "{item_id}": "none",
     "{submit_id}": NONE,
     "{login_id}": NONE,
+    "{approval_id}": NONE,
     "{name}": "none.js",
 }
 
@@ -70,6 +71,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"),
     ("POST", f"{_ONE}/interrupt"),
     ("POST", f"{_ONE}/resume"),
+    ("GET", "/approvals"),
+    ("GET", f"{_ONE}/approvals"),
+    ("GET", f"{_ONE}/approvals/{{approval_id}}"),
+    ("POST", f"{_ONE}/approvals/{{approval_id}}"),
     # messages
     ("POST", f"{_ONE}/messages"),
     ("GET", f"{_ONE}/queue"),
