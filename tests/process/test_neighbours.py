@@ -107,8 +107,8 @@ def test_a_core_that_a_killed_server_left_is_ours(site: Site) -> None:
         assert others(second) == []
 
 
-def test_a_codex_on_another_home_is_no_neighbour(site: Site, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
+def test_a_codex_on_another_home_is_no_neighbour(site: Site) -> None:
+    elsewhere = site.root / "user" / "elsewhere"  # a Codex home brings a thousand files
     elsewhere.mkdir()
     with codex(site, "app-server", CODEX_HOME=str(elsewhere)) as other:
         until(lambda: bool(other.open_files()), "it runs")
