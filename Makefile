@@ -30,8 +30,9 @@ $(STAMP): pyproject.toml requirements-dev.lock scripts/install
 demo: install
 	$(BIN)/codex-http-server demo $(ARGS)
 
+# A file's tests stay together: they share servers. Without it (a debugger, -s): .venv/bin/pytest.
 test: install
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 soak: install
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} CHAOS_RESULTS=benchmarks/results \

@@ -134,6 +134,21 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     assert not missed, f"the planted secret was not found in {missed}"
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where tests run side by side, a worker says how much it has searched."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["searched"] = (WATCH.searched, WATCH.seconds)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what a worker has searched; one that was killed says nothing."""
+    searched, seconds = getattr(node, "workeroutput", {}).get("searched", (0, 0.0))
+    WATCH.searched += searched
+    WATCH.seconds += seconds
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say that it was looked for: a watch that sees nothing finds nothing."""
     size, seconds = re.sub(r"(?<=\d)(?=(\d{3})+$)", ",", str(WATCH.searched)), WATCH.seconds
