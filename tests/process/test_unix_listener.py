@@ -82,8 +82,10 @@ def test_any_host_will_do_and_no_origin(site: Site, path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="to be another user needs root")
 def test_another_user_is_refused_even_where_the_file_lets_it_in(site: Site, path: Path) -> None:
     with listening(site, path) as server:
-        for folder in (path.parent, *path.parent.parents[:2]):
-            folder.chmod(0o755)
+        path.parent.chmod(0o755)
+        for folder in path.parent.parents[:3]:  # the third where tests run side by side
+            if folder.name.startswith(("pytest-", "popen-")):
+                folder.chmod(0o755)
         command = [*STRANGER, "curl", "-s", "-m", "5", "--unix-socket", str(path), "http://x/"]
         assert run_words(command) != 0, "the mode of the file keeps it out"
         path.chmod(0o666)
