@@ -66,7 +66,7 @@ def test_a_fact_is_answered_and_not_asked(method: str) -> None:
     assert questions.decline(method) is None
 
 
-@pytest.mark.parametrize("method", [*REFUSED, "brand/new"])
+@pytest.mark.parametrize("method", [*sorted(REFUSED), "brand/new"])
 def test_what_has_no_decline_is_refused_with_an_error(method: str) -> None:
     assert (questions.decline(method), questions.duty(method)) == (None, None)
 
