@@ -21,6 +21,7 @@ import pytest
 
 from codex_http_server.testing.answers import Command, Gate, Step, Text
 from tests.support import attack
+from tests.support.approvals import command, outside, path_of
 from tests.support.codes import refused
 from tests.support.commands import until, wait_for_file
 from tests.support.raw import curl
@@ -202,6 +203,31 @@ def test_a_command_that_hides_from_an_ordinary_user_is_refused(site: Site) -> No
         mine = refused(httpx.get(f"{server.url}/health"), 403, "peer_unknown")
         assert "token" in mine["hint"]
         assert [c["id"] for c in call("/conversations")["data"]] == [conversation]
+
+
+def test_the_agent_cannot_approve_what_it_asks_for(site: Site) -> None:
+    allow_network(site, approval_policy="on-request")
+    address, answer = site.project / "address", site.project / "answer"
+    accept = shlex.quote(json.dumps({"decision": "accept"}))
+    call = f'curl -s -H "Content-Type: application/json" -d {accept} "$(cat {address})"'
+    wait = f"until [ -s {address} ]; do sleep 0.05; done"
+    with start(site) as server:
+        server.wait_ready()
+        site.provider.expect(
+            background(f"{wait}; {call} >{answer}.part; mv {answer}.part {answer}")
+        )
+        site.provider.expect(command(site), Text("done"))
+        conversation = server.conversation()
+        with server.read(conversation) as reader:
+            server.send(conversation)
+            there = path_of(conversation, reader.wait_type("approval/requested"))
+            address.write_text(f"{server.url}{there}")
+            wait_for_file(answer)
+            assert json.loads(answer.read_text())["code"] == "agent_self_access"
+            assert server.get(there)["status"] == "pending"
+            server.post(there, {"decision": "decline"})
+            reader.wait_type("turn/completed")
+        assert not outside(site).exists()
 
 
 def test_an_mcp_server_of_the_configuration_is_refused(site: Site) -> None:
