@@ -244,6 +244,20 @@ class ApprovalNotFound(NotFound):
     title = "No such approval"
 
 
+class SkillNotFound(NotFound):
+    """There is no skill of this path in the working directory or the Codex home."""
+
+    code = "skill_not_found"
+    title = "No such skill"
+
+
+class McpServerNotFound(NotFound):
+    """There is no MCP server of this name in the configuration of Codex."""
+
+    code = "mcp_server_not_found"
+    title = "No such MCP server"
+
+
 # --- it does not fit the present state --------------------------------------------------
 
 
@@ -338,6 +352,13 @@ class AnswerNotKept(Conflict):
 
     code = "answer_not_kept"
     title = "The answer was not kept"
+
+
+class ConfigVersionConflict(Conflict):
+    """The configuration has changed since the version that was expected; nothing was written."""
+
+    code = "config_version_conflict"
+    title = "The configuration has changed"
 
 
 class TokenNameTaken(Conflict):

@@ -126,11 +126,11 @@ def _text(value: object) -> str:
 
 
 def _is_secret(key: object) -> bool:
-    return isinstance(key, str) and _names_secret(key)
+    return isinstance(key, str) and names_secret(key)
 
 
 @lru_cache(maxsize=256)
-def _names_secret(key: str) -> bool:
+def names_secret(key: str) -> bool:
     """Whether a key names a secret, however it is spelled: `api-key`, `apiKey`, `API_KEY`."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").lower()
     return SECRET_KEY.fullmatch(snake) is not None

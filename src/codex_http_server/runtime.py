@@ -49,6 +49,7 @@ from codex_http_server.db import MEND
 from codex_http_server.engine import protocol
 from codex_http_server.engine.base import CoreState
 from codex_http_server.engine.codex import CodexEngine
+from codex_http_server.engine.discovery import Discovery
 from codex_http_server.engine.kept import Bond
 from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.lock import ServerLock
@@ -140,6 +141,7 @@ class Runtime:
             log=self._log,
             accounts=self._accounts,
             login=self._login,
+            discovery=Discovery(self._engine.ask),
             neighbours=Neighbours(where),
             gate=gate(settings.allow_host, settings.allow_origin, unix=settings.listen is not None),
             heartbeat=settings.heartbeat,

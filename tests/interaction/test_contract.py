@@ -116,6 +116,11 @@ GETS: dict[str, type[BaseModel]] = {
     "/conversations/{id}/approvals?all=1": schemas.ApprovalPage,
     "/approvals": schemas.ApprovalPage,
     "/events": schemas.AllEventPage,
+    "/models": schemas.CoreList,
+    "/features": schemas.CoreList,
+    "/skills": schemas.SkillList,
+    "/config?layers=1": schemas.ConfigView,
+    "/mcp-servers": schemas.CoreList,
     "/session": schemas.SessionView,
     "/tokens": schemas.TokenList,
 }
@@ -124,8 +129,8 @@ GETS: dict[str, type[BaseModel]] = {
 def test_every_get_route_of_the_document_is_held_against_its_model() -> None:
     gets = {path for path, operations in DOCUMENT["paths"].items() if "get" in operations}
     covered = {p.split("?")[0].replace("{id}", "{conversation_id}") for p in GETS}
-    # test_turns.py, test_login.py, test_approvals.py
-    ends = ("/output", "/{login_id}", "/{approval_id}")
+    # test_turns.py, test_login.py, test_approvals.py, test_discovery.py
+    ends = ("/output", "/{login_id}", "/{approval_id}", "/{server_name}")
     elsewhere = {path for path in gets if path.endswith(ends)}
     assert gets == covered | elsewhere
 

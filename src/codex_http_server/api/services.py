@@ -21,6 +21,7 @@ from codex_http_server.auth.policy import Gate
 from codex_http_server.auth.tickets import Tickets
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
+from codex_http_server.engine.discovery import Discovery
 from codex_http_server.engine.neighbours import Neighbours
 from codex_http_server.eventlog.base import EventLog
 
@@ -42,6 +43,7 @@ class Services:
     log: EventLog
     accounts: Accounts
     login: SignIn
+    discovery: Discovery
     neighbours: Neighbours
     gate: Gate
     heartbeat: float

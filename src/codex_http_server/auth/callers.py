@@ -34,7 +34,7 @@ MEANING: Final[Mapping[Scope, str]] = MappingProxyType(
         Scope.APPROVE: "Answer questions of the core, for the session too.",
         Scope.ELEVATE: "Ask for a sandbox or approvals looser than the ceiling, and for directories"
         " outside `--root`; give approvals that outlast their session or change rules.",
-        Scope.ADMIN: "Make and end tokens, change the configuration.",
+        Scope.ADMIN: "Make and end tokens, change the configuration: all that Codex may do.",
     }
 )
 

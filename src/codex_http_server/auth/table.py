@@ -62,6 +62,17 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", f"{_ONE}/approvals"): Scope.READ,
     ("GET", f"{_ONE}/approvals/{{approval_id}}"): Scope.READ,
     ("POST", f"{_ONE}/approvals/{{approval_id}}"): Scope.APPROVE,
+    # what the core offers
+    ("GET", "/models"): Scope.READ,
+    ("GET", "/features"): Scope.READ,
+    ("GET", "/skills"): Scope.READ,
+    ("PATCH", "/skills"): Scope.ADMIN,
+    ("GET", "/config"): Scope.READ,
+    ("PATCH", "/config"): Scope.ADMIN,
+    ("GET", "/mcp-servers"): Scope.READ,
+    ("GET", "/mcp-servers/{server_name}"): Scope.READ,
+    ("POST", "/mcp-servers/reload"): Scope.ADMIN,
+    ("POST", "/mcp-servers/{server_name}/login"): Scope.ADMIN,
     # events
     ("GET", f"{_ONE}/events"): Scope.READ,
     ("GET", "/events"): Scope.READ,

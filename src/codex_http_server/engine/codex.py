@@ -1,7 +1,7 @@
 """The adapter: our commands → the core's methods, its notifications → our events.
 
-The only file that knows the names of the core's methods. What each does was measured on the
-real core; where a line looks odd, its comment says which trap it avoids.
+With past.py and discovery.py the only file that knows the names of the core's methods. What each
+does was measured on the real core; where a line looks odd, its comment says which trap it avoids.
 """
 
 from __future__ import annotations
@@ -174,6 +174,10 @@ class CodexEngine:
     ) -> msgspec.Raw:
         with _refusals():
             return await self._ask(method, params, on_result)
+
+    async def ask(self, method: str, params: dict[str, Any]) -> msgspec.Raw:
+        """The core's answer to any method. Raises `CoreError` where it says no."""
+        return await self._ask_any(method, params)
 
     async def start_thread(
         self,

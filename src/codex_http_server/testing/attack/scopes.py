@@ -34,6 +34,7 @@ _IDS: Final = {
     "{login_id}": NONE,
     "{approval_id}": NONE,
     "{name}": "none.js",
+    "{server_name}": "none",
 }
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -81,6 +82,17 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("PUT", f"{_ONE}/queue"),
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"),
     ("DELETE", f"{_ONE}/queue/{{submit_id}}"),
+    # what the core offers
+    ("GET", "/models"),
+    ("GET", "/features"),
+    ("GET", "/skills"),
+    ("PATCH", "/skills"),
+    ("GET", "/config"),
+    ("PATCH", "/config"),
+    ("GET", "/mcp-servers"),
+    ("GET", "/mcp-servers/{server_name}"),
+    ("POST", "/mcp-servers/reload"),
+    ("POST", "/mcp-servers/{server_name}/login"),
     # events
     ("GET", f"{_ONE}/events"),
     ("GET", "/events"),
