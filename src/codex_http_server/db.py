@@ -123,6 +123,8 @@ class Database(Generic[T]):
         )
         connection.execute("PRAGMA fullfsync=1")  # macOS: fsync alone stops at the drive
         connection.execute("PRAGMA wal_autocheckpoint=0")  # see checkpoints.py
+        # What is deleted is overwritten, also where text is folded: no slower (measured).
+        connection.execute("PRAGMA secure_delete=ON")
         return connection
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
@@ -275,6 +277,24 @@ class Database(Generic[T]):
             raise LogDamaged("A part of the event log can't be read.", hint=BACKUP) from error
         finally:
             self._roll_back(connection)  # nothing was written
+
+    async def empty_wal(self) -> bool:
+        """Move all that was committed into the database and empty the write-ahead file, where
+        old pages stand as they were; False if that could not be done soon enough."""
+        assert self._readers is not None
+        assert self._loop is not None
+        return await self._loop.run_in_executor(self._readers, self._empty_wal)
+
+    def _empty_wal(self) -> bool:
+        connection = self._connect()  # it waits `BUSY` s for those who read and write
+        try:
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            log.warning("the write-ahead file could not be emptied", error=repr(error))
+            return False
+        finally:
+            connection.close()
+        return not busy
 
     def close(self) -> None:
         """Commit what is waiting, end the threads. May be called twice; bounded by `CLOSE`, and

@@ -269,10 +269,18 @@ class Conflict(ServerError):
 
 
 class ConversationBusy(Conflict):
-    """A turn is running and the message asked to be rejected in that case."""
+    """A turn is running, or messages wait for one: the message asked to be rejected in that case,
+    or what was asked for needs a conversation at rest."""
 
     code = "conversation_busy"
     title = "A turn is running"
+
+
+class ConversationArchived(Conflict):
+    """The conversation is archived; take it back first: POST …/unarchive."""
+
+    code = "conversation_archived"
+    title = "The conversation is archived"
 
 
 class TurnNotSteerable(Conflict):

@@ -24,6 +24,8 @@ ITEM_COMPLETED: Final = "item/completed"
 USAGE: Final = "thread/tokenUsage/updated"
 THREAD_STARTED: Final = "thread/started"
 THREAD_CLOSED: Final = "thread/closed"
+THREAD_ARCHIVED: Final = "thread/archived"
+THREAD_UNARCHIVED: Final = "thread/unarchived"
 THREAD_NAME: Final = "thread/name/updated"
 RATE_LIMITS: Final = "account/rateLimits/updated"
 ACCOUNT_UPDATED: Final = "account/updated"
@@ -52,6 +54,7 @@ APPROVAL_RESOLVED: Final = "approval/resolved"
 QUEUE_CHANGED: Final = "queue/changed"
 AUTH_REQUIRED: Final = "auth/required"
 CONVERSATION_UPDATED: Final = "conversation/updated"
+CONVERSATION_DELETED: Final = "conversation/deleted"
 FEED_RESET: Final = "feed/reset"
 CORE_STATE: Final = "core/state"
 MESSAGE_REMOVED: Final = "message/removed"
@@ -106,7 +109,15 @@ OURS: Final[dict[str, str]] = {
         " turn had already done something, or no login can help, and they are not sent again. It"
         " is over when the turn goes on after all, or with the next `account/updated`."
     ),
-    CONVERSATION_UPDATED: "Title, model, policy or thread changed. `data`: the conversation.",
+    CONVERSATION_UPDATED: (
+        "Title, model, policy or thread changed, or it was archived or taken back from there."
+        " `data`: the conversation."
+    ),
+    CONVERSATION_DELETED: (
+        "The conversation was deleted: this is its last event, and all that is left of it here;"
+        " streams of it end with it. `data`: `{conversation_id, by, codex}`; `by` is the caller,"
+        " `codex` says what became of Codex's own copy: `deleted`, `kept` or `none`."
+    ),
     FEED_RESET: (
         "The cursor does not belong to this log: forget what you have, read `snapshot`, and go"
         " on from here. `data`: `{reason, head, log_id, snapshot}`; sent without an id."

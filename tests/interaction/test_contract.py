@@ -182,6 +182,9 @@ def test_the_answers_to_posts_are_what_their_models_say(
         (schemas.NewTicket, server.post("/tickets", {"path": "/events"}, 201)),
         (schemas.NewToken, server.post("/tokens", {"name": "new"}, 201, headers=admin)),
         (schemas.ResumedAll, server.post("/resume", None, 202)),
+        (schemas.ConversationView, server.post(f"{here}/archive", None, 200)),
+        (schemas.ConversationView, server.post(f"{here}/unarchive", None, 200)),
+        (schemas.DeletedView, server.client.delete(here).json()),
     ):
         model.model_validate(body, strict=True)
     assert (started["status"], queued["status"], queued["turn_id"]) == ("started", "queued", None)

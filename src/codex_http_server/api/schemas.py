@@ -320,6 +320,28 @@ class Interrupted(Answer):
     removed_messages: int
 
 
+class CodexCopy(Answer):
+    """What became of what Codex itself keeps of the conversation. `state`: `deleted`, `kept` or
+    `none` (it had nothing). `keeps` says in words what may be left of it."""
+
+    state: Literal["deleted", "kept", "none"]
+    keeps: str
+
+
+class DeletedView(Answer):
+    """A conversation that was deleted. `wiped` is false where remains of its text may be in the
+    log's files until the server's next stop."""
+
+    id: str
+    conversation_id: str
+    thread_id: str
+    deleted_at: str
+    interrupted_turn: str | None
+    removed_messages: int
+    wiped: bool
+    codex: CodexCopy
+
+
 class StoppedView(Answer):
     """What was stopped in one conversation: its turn (its end comes as `turn/completed`), running
     commands, and messages that waited."""

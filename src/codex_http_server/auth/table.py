@@ -51,6 +51,10 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"): Scope.READ,
     ("POST", f"{_ONE}/interrupt"): Scope.DRIVE,
     ("POST", f"{_ONE}/resume"): Scope.DRIVE,
+    # their life
+    ("POST", f"{_ONE}/archive"): Scope.DRIVE,
+    ("POST", f"{_ONE}/unarchive"): Scope.DRIVE,
+    ("DELETE", _ONE): Scope.DRIVE,
     # messages
     ("POST", f"{_ONE}/messages"): Scope.DRIVE,
     ("GET", f"{_ONE}/queue"): Scope.READ,

@@ -24,7 +24,13 @@ from codex_http_server.conversations.login import Login
 from codex_http_server.conversations.quota import Over
 from codex_http_server.conversations.thread import ThreadLink
 from codex_http_server.engine.base import Engine, Thread
-from codex_http_server.errors import CoreRefused, NoTurn, ServerError
+from codex_http_server.errors import (
+    ConversationArchived,
+    ConversationNotFound,
+    CoreRefused,
+    NoTurn,
+    ServerError,
+)
 from codex_http_server.eventlog.base import EventLog
 from codex_http_server.events import TEXT_DELTAS, Draft, Event, raw
 from codex_http_server.logs import get_logger
@@ -96,6 +102,7 @@ class Conversation:
         self.turn_policies: dict[str, msgspec.Raw] = {}
         self.on_appended: Callable[[Sequence[Draft]], None] = lambda _: None
         self.starting = False
+        self.deleted = False
         self.heard_ms = 0  # when the core last said something of it
         self.thread = ThreadLink(self, self._reached)
         self.approvals = Approvals(self)
@@ -239,7 +246,8 @@ class Conversation:
     def _face(self) -> tuple[object, ...]:
         record = self.record
         return (
-            record.status, record.open_since, record.title, record.updated_ms, record.waiting
+            record.status, record.open_since, record.title, record.updated_ms, record.waiting,
+            record.archived,
         )  # fmt: skip
 
     def _note(self, draft: Draft) -> None:
@@ -254,6 +262,9 @@ class Conversation:
             case events.APPROVAL_REQUESTED | events.APPROVAL_RESOLVED:
                 self.record.waiting = len(self.approvals)
             case events.THREAD_CLOSED:  # unloaded by the core: the next turn loads it again
+                self.thread.loaded = False
+            case events.THREAD_ARCHIVED | events.THREAD_UNARCHIVED:  # by whomever
+                self.record.archived = draft.type == events.THREAD_ARCHIVED
                 self.thread.loaded = False
             case events.THREAD_NAME:
                 name = msgspec.json.decode(draft.data).get("threadName")
@@ -302,6 +313,20 @@ class Conversation:
         body = views.conversation(self.record, self.log.last_appended(self.id) + 1)
         told = Draft(events.CONVERSATION_UPDATED, raw(body), self.record.updated_ms)
         self.append([told], [self.record])
+
+    def check_there(self) -> None:
+        """Raises `ConversationNotFound` where it was deleted meanwhile."""
+        if self.deleted:
+            raise ConversationNotFound(f"There is no conversation {self.id} any more.")
+
+    def check_usable(self) -> None:
+        """Raises `ConversationNotFound`, `ConversationArchived`."""
+        self.check_there()
+        if self.record.archived:
+            raise ConversationArchived(
+                "The conversation is archived.",
+                hint=f"Take it back first: POST /conversations/{self.id}/unarchive.",
+            )
 
     # --- commands ---------------------------------------------------------------------------
 

@@ -92,6 +92,7 @@ class Manager:
         self._stopping = False
         self._ready = False
         self._helpers = Helpers()
+        self._gone: set[str] = set()  # conversations that were deleted, and their threads
         self.deadlines = Deadlines()
         self.is_watched: Callable[[str], bool] = lambda _: True
         self.login: Login = NoLogin()
@@ -149,6 +150,8 @@ class Manager:
     # --- as the listener of the engine ------------------------------------------------------
 
     def on_event(self, thread_id: str | None, draft: Draft, will_retry: bool) -> None:
+        if thread_id in self._gone:
+            return
         conversation = self._threads.get(thread_id) if thread_id else None
         if conversation is not None:
             conversation.on_event(draft, will_retry)
@@ -289,6 +292,8 @@ class Manager:
         entry = self._open.get(conversation_id)
         if entry is not None:
             return entry
+        if conversation_id in self._gone:
+            raise ConversationNotFound(f"There is no conversation {conversation_id} any more.")
         task = self._opening.get(conversation_id)
         if task is None:
             task = asyncio.create_task(self._load(conversation_id))
@@ -307,6 +312,13 @@ class Manager:
         await entry.messages.recover()
         self._open[record.id] = entry
         return entry
+
+    def forget(self, conversation: Conversation) -> None:
+        """It is being deleted: nobody finds it any more, and nothing more is heard of it."""
+        conversation.deleted = True
+        self._gone |= {conversation.id, conversation.record.thread_id} - {""}
+        self._open.pop(conversation.id, None)
+        self._threads.pop(conversation.record.thread_id, None)
 
     def loaded(self) -> list[Open]:
         """The conversations that are open here, in no order."""

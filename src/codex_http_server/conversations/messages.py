@@ -9,7 +9,8 @@ core was cut off in between, its history is searched for the message before it i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
 import msgspec
@@ -109,6 +110,7 @@ class Messages:
             prior = await self._prior(wanted)
             if prior is not None:
                 return prior
+            self._conversation.check_usable()
             if not self._conversation.host.accepting:
                 raise Stopping("The server is shutting down; the message was not accepted.")
             action = self._decide(wanted)
@@ -165,6 +167,19 @@ class Messages:
                 self.kick()
         if action == "interrupt":
             self._conversation.host.spawn(self._interrupt_for_next())
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncGenerator[None]:
+        """Let no message in meanwhile. Raises `ConversationBusy` where a turn runs."""
+        async with self._lock:
+            self._conversation.check_there()
+            if self.phase is not Phase.IDLE:
+                raise ConversationBusy(
+                    "A turn is running in this conversation.",
+                    hint="Wait for turn/completed, or interrupt it.",
+                )
+            yield
+        self.kick()
 
     def _begin(self, record: SubmitRecord | None) -> None:
         """Note which message is being sent. The conversation is busy from now on."""

@@ -105,6 +105,7 @@ class LoginRules(msgspec.Struct, frozen=True):
     workspaces: tuple[str, ...] = ()  # the only ones allowed; empty: any
 
 
+Deletion = Literal["deleted", "kept", "none"]
 OnLogin = Callable[[LoginStarted], None]
 OnThread = Callable[[Thread], None]
 OnTurn = Callable[[str], None]
@@ -132,6 +133,22 @@ class Listener(Protocol):
         ...
 
 
+class Control(Protocol):
+    """What is done with a thread as a whole. Raises as `Engine`."""
+
+    async def archive(self, thread_id: str) -> bool:
+        """Put a thread away; it is unloaded and its commands end. False if there is none."""
+        ...
+
+    async def unarchive(self, thread_id: str) -> bool:
+        """Take a thread back. False if it is not archived."""
+        ...
+
+    async def delete(self, thread_id: str) -> Deletion:
+        """Delete a thread with what it runs; `kept`, and unloaded, where forks need it."""
+        ...
+
+
 class Engine(Protocol):
     """Commands to the core. All raise `CoreUnavailable` where it does not come up in time,
     `CoreTimeout` where it does not answer, `CoreRefused` where it says no."""
@@ -139,6 +156,11 @@ class Engine(Protocol):
     @property
     def state(self) -> CoreState:
         """The present state; never waits."""
+        ...
+
+    @property
+    def control(self) -> Control:
+        """Threads as a whole."""
         ...
 
     async def wait_ready(self) -> None:

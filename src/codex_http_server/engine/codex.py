@@ -1,6 +1,6 @@
 """The adapter: our commands → the core's methods, its notifications → our events.
 
-With past.py and discovery.py the only file that knows the names of the core's methods. What each
+With past.py, discovery.py and control.py the only file that knows the names of the core's methods. What each
 does was measured on the real core; where a line looks odd, its comment says which trap it avoids.
 """
 
@@ -26,6 +26,7 @@ from codex_http_server.engine.base import (
     Policy,
     Thread,
 )
+from codex_http_server.engine.control import ThreadControl
 from codex_http_server.engine.core import Core
 from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.past import read_past
@@ -73,6 +74,7 @@ class CodexEngine:
         self._core = Core(options, ears, listener.on_core)
         self._listener = listener
         self._deadline = deadline
+        self.control = ThreadControl(self._ask, self._ask_any)
 
     @property
     def state(self) -> CoreState:

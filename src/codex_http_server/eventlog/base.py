@@ -240,6 +240,12 @@ class EventLog(Protocol):
         """The core's newest token report on the conversation."""
         ...
 
+    async def erase(self, conversation_id: str, thread_id: str, told: Draft) -> bool:
+        """Remove all that is kept of a conversation, but for what its turns cost and the event
+        `told`, its last. What is appended to it afterwards is dropped. False if remains of it
+        may be in the files until the next start. Raises `StorageFull`."""
+        ...
+
     def forget_keys(self, before_ms: int) -> None:
         """Drop Idempotency-Keys and stored answers older than `before_ms`."""
         ...

@@ -19,6 +19,7 @@ from codex_http_server.db import MEND, Database, Migration
 from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog import rows
 from codex_http_server.eventlog.batch import Batch, apply
+from codex_http_server.eventlog.erase import erase
 from codex_http_server.eventlog.fold import fold_all
 from codex_http_server.eventlog.ledger import write_ledger
 from codex_http_server.eventlog.queries import Queries
@@ -75,6 +76,7 @@ class SqliteLog(Queries):
         self._doubtful: dict[int, int] = {}
         self._doubtful_position = 0
         self._heads: dict[int, int] = {}
+        self._erased: set[int] = set()
         self._next_num = 1
         self._position = 0
         self._committed_position = 0
@@ -117,6 +119,9 @@ class SqliteLog(Queries):
             self._reserved[num] = max(last, reserved)
             if reserved > last:
                 self._doubtful[num] = reserved
+        for num, uid in connection.execute("SELECT num, id FROM deleted"):
+            self._nums[uid] = num
+            self._erased.add(num)
         self._next_num = max(self._nums.values(), default=0) + 1
         (last_position,) = connection.execute("SELECT max(position) FROM event").fetchone()
         self._committed_position = self._position = last_position or 0
@@ -173,6 +178,8 @@ class SqliteLog(Queries):
         records: Sequence[Record] = (),
     ) -> list[Event]:
         conv, batch = self._num(conversation_id), self._gather()
+        if conv in self._erased:
+            return []
         events = [self._number(draft, conversation_id, conv) for draft in drafts]
         batch.events += events
         batch.convs += [conv] * len(events)
@@ -281,6 +288,14 @@ class SqliteLog(Queries):
             await asyncio.wait([waiter], timeout=1.0)
             if self.failure is not None and not waiter.done():
                 raise StorageFull(f"The event log can't be written: {self.failure}.")
+
+    async def erase(self, conversation_id: str, thread_id: str, told: Draft) -> bool:
+        (last,) = self.append(conversation_id, (told,))
+        num = self._num(conversation_id)
+        self._erased.add(num)
+        self._gather().records += erase(conversation_id, num, thread_id, last.seq)
+        await self.durable()
+        return await self._db.empty_wal()
 
     def forget_keys(self, before_ms: int) -> None:
         old = (before_ms,)

@@ -14,7 +14,7 @@ from codex_http_server.api.routes.messages import wants_stream
 from codex_http_server.api.schemas import AllEventPage, EventPage
 from codex_http_server.api.services import Services, Use
 from codex_http_server.auth.callers import Caller
-from codex_http_server.events import Event
+from codex_http_server.events import CONVERSATION_DELETED, Event
 
 router = APIRouter(tags=["events"])
 
@@ -86,8 +86,13 @@ def _plan(
         cursor=cursor,
         heartbeat=beat or services.heartbeat,
         heartbeat_data=beat is not None,
+        last=_is_deletion if conversation_id is not None else None,
         holds=streams.Plan.holding(caller),
     )
+
+
+def _is_deletion(event: Event) -> bool:
+    return event.type == CONVERSATION_DELETED
 
 
 def _seq_cursor(
