@@ -65,6 +65,14 @@ class CoreRefused(Invalid):
     title = "The Codex core refused this"
 
 
+class ConversationOpenElsewhere(CoreRefused):
+    """Another process has the conversation open, and a thread has one writer. Fork it, or quit
+    that process, which `detail` names."""
+
+    code = "conversation_open_elsewhere"
+    title = "The conversation is open elsewhere"
+
+
 class LoginStateMismatch(Invalid):
     """The pasted address belongs to another login than this one, which stays pending."""
 

@@ -147,12 +147,14 @@ ENVELOPE: Final[dict[str, str]] = {
     "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …;"
     " on `error`: `retrying` (progress, the core tries again) or `failed`.",
     "synthetic": "Only on events that this server made in the core's stead: the reason. `history`:"
-    " it happened while nobody was connected to the core, and is told from what the core keeps."
+    " it happened while nobody was connected to the core, or in another process, and is told from"
+    " what the core keeps."
     " `auth_file`: another program has changed the login of this Codex home.",
     "policy": "Only on `turn/started`: all that the turn runs under.",
     "folded": "Only on the end of an item: how many deltas of it are gone from the log, because"
     " the finished item holds their text (a command's output: its output route).",
-    "at": "When this server took it in (RFC 3339).",
+    "at": "When this server took it in (RFC 3339); of a turn that another process ran, when it"
+    " happened.",
     "core": "Version of the Codex core that made `data`.",
     "data": "The core's own object, byte for byte; only from errors and warnings are secrets cut"
     " out. It may change with the core's version.",

@@ -33,6 +33,8 @@ class ConversationRecord(msgspec.Struct, kw_only=True):
     id: str
     thread_id: str
     working_directory: str
+    source: str = "server"  # who began it; what was found in the core: `cli`, `vscode`, `exec` …
+    untold: bool = False  # found in the core, whose history of it is not in the log yet
     title: str | None = None
     preview: str = ""
     stated: Stated = Stated()

@@ -30,6 +30,7 @@ CALLS: list[Callable[[SqliteLog], Any]] = [
     lambda log: log.conversation("a"),
     lambda log: log.conversations(ConversationFilter(), "zzz", 10),
     lambda log: log.waiting("a"),
+    lambda log: log.known_threads(("t", "u")),
     lambda log: log.submit("s"),
     lambda log: log.submit_by_key("a", "k"),
     lambda log: log.answer("s", "k"),
@@ -80,6 +81,8 @@ async def test_a_query_uses_an_index(tmp_path: Path, call: Callable[[SqliteLog],
     for statement in asked:
         plan = [row[3] for row in look.execute(f"EXPLAIN QUERY PLAN {statement}")]
         assert not [step for step in plan if step.startswith("SCAN event")], (statement, plan)
+        if "WHERE thread_id" in statement:
+            assert "conversation_thread" in " ".join(plan), (statement, plan)
         assert not [
             step
             for step in plan

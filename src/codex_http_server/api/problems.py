@@ -62,6 +62,7 @@ STATUS: Final[dict[str, int]] = {
     "conflict": 409,
     "conversation_busy": 409,
     "conversation_archived": 409,
+    "conversation_open_elsewhere": 409,
     "turn_not_steerable": 409,
     "override_needs_new_turn": 409,
     "no_running_turn": 409,

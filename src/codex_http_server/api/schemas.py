@@ -100,6 +100,9 @@ class ConversationView(Answer):
     conversation_id: str
     thread_id: str
     working_directory: str
+    source: str = Field(
+        description="Who began it: `server`, or found in the core `cli`, `vscode`, `exec` …"
+    )
     title: str | None
     preview: str
     status: Literal["idle", "running"]

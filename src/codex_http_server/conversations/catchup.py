@@ -5,7 +5,7 @@ Pure: the core's past and what the log has → drafts. `conversation.py` reads b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from codex_http_server import events
@@ -44,9 +44,27 @@ def missed(
                 _started(past.running[item_id], turn.id, thread_id, at_ms)
                 for item_id in sorted(fresh)
             ]
-        elif adopted or turn.status != "interrupted":
+        elif adopted or turn.status != "interrupted" or _ended_by_others(turn, known):
             drafts.append(_turn(events.TURN_COMPLETED, turn, thread_id, at_ms))
     return drafts
+
+
+def _ended_by_others(turn: PastTurn, known: Collection[str]) -> bool:
+    """Whether another process ran it to its end. One that died wrote no end."""
+    return turn.id not in known and turn.body.get("completedAt") is not None
+
+
+def told(turn: PastTurn, items: Sequence[PastItem], thread_id: str) -> list[Draft]:
+    """A turn that another process ran and ended, as events: all at the time they happened."""
+    began = int((turn.body.get("startedAt") or 0) * 1000)
+    ended = int((turn.body.get("completedAt") or 0) * 1000) or max(
+        (item.ended_ms for item in items), default=began
+    )
+    return [
+        _turn(events.TURN_STARTED, turn, thread_id, began),
+        *(_item(item, turn.id, thread_id, item.ended_ms or began) for item in items),
+        _turn(events.TURN_COMPLETED, turn, thread_id, ended),
+    ]
 
 
 def _turn(kind: str, turn: PastTurn, thread_id: str, at_ms: int) -> Draft:

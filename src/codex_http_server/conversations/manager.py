@@ -16,6 +16,7 @@ from codex_http_server.clock import new_id, now_ms, rfc3339
 from codex_http_server.conversations import policy
 from codex_http_server.conversations.approvals import Deadlines
 from codex_http_server.conversations.conversation import Conversation
+from codex_http_server.conversations.found import FoundThreads
 from codex_http_server.conversations.helpers import Helpers, Helps
 from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.login import Login, NoLogin
@@ -85,6 +86,7 @@ class Manager:
         ledger.on_passed = self._end_for_quota
         self._watchdog = Watchdog(limits, self._interrupt_silent)
         self._engine: Engine | None = None
+        self._found: FoundThreads | None = None
         self._open: dict[str, Open] = {}
         self._opening: dict[str, asyncio.Task[Open]] = {}
         self._threads: dict[str, Conversation] = {}
@@ -102,12 +104,19 @@ class Manager:
     def attach(self, engine: Engine) -> None:
         """Use this engine. Before anything else."""
         self._engine = engine
+        self._found = FoundThreads(engine, self._log, self._threads)
 
     @property
     def engine(self) -> Engine:
         """The engine."""
         assert self._engine is not None
         return self._engine
+
+    @property
+    def found(self) -> FoundThreads:
+        """The conversations that others began on this home."""
+        assert self._found is not None
+        return self._found
 
     # --- as the host of conversations -------------------------------------------------------
 
@@ -212,6 +221,7 @@ class Manager:
         was_ready, self._ready = self._ready, state.state == "ready"
         if self._ready and not state.adopted:
             self._watchdog.renewed()
+            self.found.renewed()
         if was_ready and not self._ready:
             for entry in self._open.values():
                 entry.messages.on_unheard()
@@ -224,6 +234,7 @@ class Manager:
         self.on_core_state(state)
         if self._ready:
             self._catch_up_all()
+            self.spawn(self.found.look())
 
     def _catch_up_all(self) -> None:
         """Find out what went on while the core was not heard; then send what waits."""
@@ -288,7 +299,14 @@ class Manager:
         return Open(conversation, Messages(conversation))
 
     async def get(self, conversation_id: str) -> Open:
-        """An open conversation, opened from the log if need be. Raises `ConversationNotFound`."""
+        """An open conversation, opened from the log if need be, with what others did in it.
+        Raises `ConversationNotFound`; where its history was never told, as the engine."""
+        entry = await self._find(conversation_id)
+        with bind(conversation_id=conversation_id):
+            await self.found.freshen(entry.conversation)
+        return entry
+
+    async def _find(self, conversation_id: str) -> Open:
         entry = self._open.get(conversation_id)
         if entry is not None:
             return entry
@@ -303,6 +321,9 @@ class Manager:
 
     async def _load(self, conversation_id: str) -> Open:
         record = await self._log.conversation(conversation_id)
+        if record is None:  # somebody else may have begun it a moment ago
+            await self.found.look()
+            record = await self._log.conversation(conversation_id)
         if record is None:
             raise ConversationNotFound(f"There is no conversation {conversation_id}.")
         return await self._take_in(record)
@@ -439,6 +460,7 @@ class Manager:
 
     async def close(self) -> None:
         """End the tasks of the conversations. The core has stopped by now."""
+        await self.found.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Literal
 
 import msgspec
@@ -102,7 +102,8 @@ class Messages:
 
         The same key with the same body is the same submit. Raises `ConversationBusy`,
         `OverrideNeedsNewTurn`, `TurnNotSteerable`, `QueueFull`, `QuotaExceeded`, `KeyReused`,
-        `ElevateRequired`, `CoreRefused`, `CoreUnavailable`, `StorageFull`, `Stopping`.
+        `ElevateRequired`, `CoreRefused`, `ConversationOpenElsewhere`, `CoreUnavailable`,
+        `StorageFull`, `Stopping`.
         """
         core = policy.resolved(self._conversation.record)
         policy.check_ceiling(wanted.overrides, core, wanted.caller)
@@ -116,8 +117,7 @@ class Messages:
             action = self._decide(wanted)
             if action in ("start", "steer"):
                 await self._engine.wait_ready()
-                if self._conversation.thread.behind:
-                    await self._conversation.thread.load()
+                await self._reach()
                 action = self._decide(wanted)  # a turn may have ended while we waited
             self._has_room(wanted.caller.name, new_turn=action != "steer")
             last = self._log.last_appended(self._conversation.id)
@@ -138,6 +138,16 @@ class Messages:
         if found.state == "removed" and found.error is not None:
             raise CoreRefused(found.error)
         return self._known(found.id) or found
+
+    async def _reach(self) -> None:
+        """Have the thread before a message is taken: another process may have it open. While
+        only the core is away, a message is taken all the same, unless the log is behind."""
+        thread = self._conversation.thread
+        if thread.behind:
+            await thread.load()
+        elif not thread.loaded:
+            with suppress(Unavailable):
+                await thread.load()
 
     def _decide(self, wanted: Submission) -> Action:
         action = DECISIONS[(self.phase, wanted.while_busy)]

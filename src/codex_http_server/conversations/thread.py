@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from codex_http_server.clock import now_ms
-from codex_http_server.conversations.catchup import missed
-from codex_http_server.engine.base import Engine
-from codex_http_server.errors import CoreUnavailable
+from codex_http_server.conversations.catchup import missed, told
+from codex_http_server.engine.base import Engine, PastTurn
+from codex_http_server.errors import CoreRefused, CoreUnavailable
 from codex_http_server.eventlog.base import EventLog
 from codex_http_server.events import Draft
 from codex_http_server.logs import get_logger
@@ -81,17 +81,22 @@ class ThreadLink:
         log has what happened while it could not.
 
         A thread without a turn is unknown to a restarted core: then a new one takes its place.
-        Raises `CoreUnavailable`, `CoreTimeout`, `CoreRefused`, `StorageFull`.
+        Raises `CoreUnavailable`, `CoreTimeout`, `CoreRefused`, `ConversationOpenElsewhere`,
+        `StorageFull`.
         """
         async with self._loading:
             if self.loaded:
                 return
-            life = self._life
+            life, was_behind = self._life, self.behind
+            self.behind = True  # others may have gone on with it: first what they did, then ours
             try:
                 await self._resume()
                 self._on_loaded()
                 self.loaded = life == self._life
-                self.behind = self.behind and not self.loaded
+                self.behind = not self.loaded
+            except CoreRefused:
+                self.behind = was_behind
+                raise
             finally:
                 if not self.behind:  # else the next try finds what came since this one
                     self._release()
@@ -101,12 +106,40 @@ class ThreadLink:
     async def _resume(self) -> None:
         owner = self._owner
         thread = await owner.engine.resume_thread(owner.record.thread_id)
-        if thread is not None and self.behind:
+        if thread is not None:
             await self._catch_up()
-        elif thread is None:
+        else:
             owner.append(owner.open.lost("core_lost", now_ms()))
             await owner.on_caught_up(adopted=False)
             await owner.replace_thread()
+
+    async def tell_others(self) -> bool:
+        """Put into the log what other processes did in the thread, without taking it from them;
+        whether that is all. A turn that one of them runs is told when it has ended.
+
+        A turn comes in one commit, the oldest first: cut short, the next try goes on behind it.
+        Raises `CoreUnavailable`, `CoreTimeout`, `CoreRefused`.
+        """
+        owner = self._owner
+        async with self._loading:
+            if self.loaded or self.behind:
+                return True  # we hear it ourselves, or `load` tells it
+            await owner.log.durable()
+            known = await owner.log.turn_ids(owner.record.id)
+            thread_id = owner.record.thread_id
+            for turn in await owner.engine.past_turns(thread_id, known):
+                if await self._goes_on(turn):
+                    return False
+                items = await owner.engine.past_items(thread_id, turn.id)
+                owner.append(told(turn, items, thread_id))
+            return True
+
+    async def _goes_on(self, turn: PastTurn) -> bool:
+        """Whether somebody runs it. The core says `interrupted` of one that runs elsewhere, and
+        of one that was left by a dead process (measured)."""
+        if turn.status == "interrupted" and turn.body.get("completedAt") is None:
+            return await self._owner.engine.writer_of(self._owner.record.thread_id) is not None
+        return turn.status == "inProgress"
 
     def _release(self) -> None:
         """Take what came while we caught up; what is known by now is recognised as a repeat."""

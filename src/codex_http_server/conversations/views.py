@@ -27,6 +27,7 @@ def conversation(record: ConversationRecord, head: int) -> dict[str, Any]:
         "conversation_id": record.id,
         "thread_id": record.thread_id,
         "working_directory": record.working_directory,
+        "source": record.source,
         "title": record.title,
         "preview": record.preview,
         "status": record.status,

@@ -67,6 +67,26 @@ class Past(msgspec.Struct, frozen=True):
     running: dict[str, dict[str, Any]]  # by item id, the item as far as it is known
 
 
+class Found(msgspec.Struct, frozen=True):
+    """A thread in the core's list, whoever began it."""
+
+    id: str
+    cwd: str
+    source: str
+    name: str | None
+    preview: str
+    model: str | None
+    created_ms: int
+    updated: int  # the core's own clock: it rises when somebody goes on with the thread
+
+
+class FoundPage(msgspec.Struct, frozen=True):
+    """A part of the core's list of threads."""
+
+    threads: list[Found]
+    cursor: str | None
+
+
 class Question(msgspec.Struct, frozen=True):
     """A request of the core that wants a decision. `request_id` is the core's own: it is the
     same when the core repeats the question on a new connection, and another core's begin anew."""
@@ -239,6 +259,29 @@ class Engine(Protocol):
     ) -> Past:
         """The `wanted` turns and those that are newer than all `known` ones. Call it on a
         resumed thread: what comes later is heard."""
+        ...
+
+    # --- threads that others began, or went on with: none of these loads a thread ----------
+
+    async def found_threads(self, cursor: str | None, *, quick: bool) -> FoundPage:
+        """Threads that people began, last changed first. `quick`: without a look for files that
+        the core's database does not know yet."""
+        ...
+
+    async def past_turns(self, thread_id: str, known: Collection[str]) -> list[PastTurn]:
+        """The turns that are newer than all `known` ones, oldest first, without items."""
+        ...
+
+    async def past_items(self, thread_id: str, turn_id: str) -> list[PastItem]:
+        """The finished items of a turn, oldest first."""
+        ...
+
+    async def resolve_policy(self, cwd: str) -> Policy:
+        """What the core's configuration gives a new thread in this directory."""
+        ...
+
+    async def writer_of(self, thread_id: str) -> str | None:
+        """The process besides us that has the thread open, in words; None if there is none."""
         ...
 
     @property

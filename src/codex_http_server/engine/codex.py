@@ -1,21 +1,25 @@
 """The adapter: our commands → the core's methods, its notifications → our events.
 
-With past.py, discovery.py and control.py the only file that knows the names of the core's methods. What each
-does was measured on the real core; where a line looks odd, its comment says which trap it avoids.
+With past.py, discovery.py and control.py the only file that knows the names of the core's methods.
+What each does was measured on the real core; where a line looks odd, its comment says which trap it
+avoids.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
-from codex_http_server.engine import questions, wire
+from codex_http_server.engine import neighbours, questions, wire
 from codex_http_server.engine.base import (
     Account,
     CoreState,
+    Found,
+    FoundPage,
     Listener,
     LoginRules,
     LoginStarted,
@@ -23,16 +27,19 @@ from codex_http_server.engine.base import (
     OnThread,
     OnTurn,
     Past,
+    PastItem,
+    PastTurn,
     Policy,
     Thread,
 )
 from codex_http_server.engine.control import ThreadControl
 from codex_http_server.engine.core import Core
 from codex_http_server.engine.launch import CoreOptions
-from codex_http_server.engine.past import read_past
+from codex_http_server.engine.past import read_items, read_past, read_turns
 from codex_http_server.engine.rpc import OnResult, Peer
 from codex_http_server.engine.session import Ears
 from codex_http_server.errors import (
+    ConversationOpenElsewhere,
     CoreError,
     CoreGone,
     CoreRefused,
@@ -75,6 +82,8 @@ class CodexEngine:
         self._listener = listener
         self._deadline = deadline
         self.control = ThreadControl(self._ask, self._ask_any)
+        self._places = options.places
+        self._passing: set[str] = set()  # threads that only show a policy: nobody hears of them
 
     @property
     def state(self) -> CoreState:
@@ -116,6 +125,8 @@ class CodexEngine:
 
     def _on_notification(self, method: str, params: msgspec.Raw, at_ms: int) -> None:
         notice = wire.notice(method, params, at_ms)
+        if notice.thread_id in self._passing:
+            return
         try:
             self._listener.on_event(notice.thread_id, notice.draft, notice.will_retry)
         except Exception:  # one event that we fail on must not end the connection
@@ -203,6 +214,8 @@ class CodexEngine:
             # A thread without a turn has no file: after a restart the core has no record.
             if "no rollout found" in error.message or "not found" in error.message:
                 return None
+            if "active writer" in error.message:
+                raise await self._open_elsewhere(thread_id) from error
             raise CoreRefused(error.message, core_code=error.rpc_code) from error
 
     async def start_turn(
@@ -308,6 +321,50 @@ class CodexEngine:
         with _refusals():
             return await read_past(self._ask, thread_id, wanted, known)
 
+    async def _open_elsewhere(self, thread_id: str) -> ConversationOpenElsewhere:
+        who = await self.writer_of(thread_id) or "Another process"
+        return ConversationOpenElsewhere(
+            f"{who} has this conversation open, and only one may write to it.",
+            hint="Quit that process and send it again, or go on in a fork:"
+            " POST /conversations/{id}/fork.",
+        )
+
+    async def writer_of(self, thread_id: str) -> str | None:
+        return await asyncio.to_thread(neighbours.writer_of, self._places, thread_id)
+
+    async def found_threads(self, cursor: str | None, *, quick: bool) -> FoundPage:
+        params: dict[str, Any] = {
+            "limit": 100,  # the core gives no more
+            "cursor": cursor,
+            "sortKey": "updated_at",
+            "sourceKinds": ["cli", "vscode", "exec", "appServer", "unknown"],
+            "modelProviders": [],  # of any
+            "useStateDbOnly": quick,
+        }
+        page = msgspec.json.decode(await self._call("thread/list", params), type=_Page)
+        return FoundPage([_found(each) for each in page.data], page.nextCursor)
+
+    async def past_turns(self, thread_id: str, known: Collection[str]) -> list[PastTurn]:
+        with _refusals():
+            return await read_turns(self._ask, thread_id, known)
+
+    async def past_items(self, thread_id: str, turn_id: str) -> list[PastItem]:
+        with _refusals():
+            return await read_items(self._ask, thread_id, turn_id)
+
+    async def resolve_policy(self, cwd: str) -> Policy:
+        # Not from thread/resume: it repeats how the thread last ran, which a command line may
+        # have loosened (measured). A thread that is never written shows what the files say.
+        found: list[Thread] = []
+
+        def bound(result: msgspec.Raw) -> None:
+            found.append(_thread(result))
+            self._passing.add(found[0].id)
+
+        await self._call("thread/start", {"cwd": cwd, "ephemeral": True}, bound)
+        await self._call("thread/unsubscribe", {"threadId": found[0].id})
+        return found[0].policy
+
     async def rename_thread(self, thread_id: str, name: str) -> None:
         await self._call("thread/name/set", {"threadId": thread_id, "name": name})
 
@@ -397,6 +454,20 @@ def _thread(result: msgspec.Raw) -> Thread:
         sandbox_policy=answer.sandbox,
     )
     return Thread(str(answer.thread["id"]), policy)
+
+
+def _found(thread: dict[str, Any]) -> Found:
+    source = thread.get("source")
+    return Found(
+        id=str(thread["id"]),
+        cwd=str(thread.get("cwd") or ""),
+        source=source if isinstance(source, str) else "unknown",
+        name=thread.get("name"),
+        preview=str(thread.get("preview") or ""),
+        model=thread.get("model"),
+        created_ms=int(thread.get("createdAt") or 0) * 1000,
+        updated=int(thread.get("updatedAt") or 0),
+    )
 
 
 def _login(result: msgspec.Raw) -> LoginStarted:

@@ -54,6 +54,7 @@ class Neighbour:
     command: str
     since: str
     holds: tuple[str, ...]
+    threads: tuple[str, ...] = ()  # that it has open: nobody else can write to them
 
     def __str__(self) -> str:
         held = f", {', '.join(self.holds)}" if self.holds else ""
@@ -88,7 +89,7 @@ def find(places: Places, ours: Collection[int]) -> list[Neighbour]:
     excluded = {*ours, *_recorded(record)}
     users = dict(_users(places.home, str(record.get("socket"))))
     found = [
-        _neighbour(pid, held) for pid, held in users.items() if _stranger(pid, users, excluded)
+        _neighbour(pid, files) for pid, files in users.items() if _stranger(pid, users, excluded)
     ]
     return sorted((each for each in found if each), key=lambda each: each.since)
 
@@ -111,11 +112,12 @@ def _stranger(pid: int, users: Collection[int], excluded: Collection[int]) -> bo
     return False
 
 
-def _neighbour(pid: int, held: tuple[str, ...]) -> Neighbour | None:
+def _neighbour(pid: int, files: Collection[str]) -> Neighbour | None:
     with contextlib.suppress(psutil.Error, OSError):
         process = psutil.Process(pid)
         since = rfc3339(int(process.create_time() * 1000))
-        return Neighbour(pid, _command(process.name(), process.cmdline()), since, held)
+        command = _command(process.name(), process.cmdline())
+        return Neighbour(pid, command, since, tuple(_words(files)), tuple(_threads(files)))
     return None  # it has ended
 
 
@@ -129,8 +131,15 @@ def _is_codex(name: str) -> bool:
     return name.lower().startswith("codex")
 
 
-def _users(home: Path, mark: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Each process that uses the home, with what it holds; not those that carry the mark."""
+def writer_of(places: Places, thread_id: str) -> str | None:
+    """Who besides us has this thread open, in words. Blocks, as `find`."""
+    found = find(places, {os.getpid()})
+    return next((str(each) for each in found if thread_id in each.threads), None)
+
+
+def _users(home: Path, mark: str) -> Iterator[tuple[int, Collection[str]]]:
+    """Each process that uses the home, with the files that it holds there; not those that carry
+    the mark."""
     look = _look_linux if sys.platform.startswith("linux") else _look_elsewhere
     for pid, files, named in look(home):
         environment: dict[str, str] = {}
@@ -140,7 +149,7 @@ def _users(home: Path, mark: str) -> Iterator[tuple[int, tuple[str, ...]]]:
         if environment.get(MARK) == mark:
             continue
         if files or (named and _home_of(environment) == home):
-            yield pid, tuple(_words(files))
+            yield pid, files
 
 
 def _home_of(environment: Mapping[str, str]) -> Path | None:
@@ -151,9 +160,13 @@ def _home_of(environment: Mapping[str, str]) -> Path | None:
     return (Path(user) / ".codex").resolve() if user else None
 
 
+def _threads(files: Collection[str]) -> list[str]:
+    return sorted(name.removeprefix(LOCKS)[:-5] for name in files if _LOCK.fullmatch(name))
+
+
 def _words(files: Collection[str]) -> Iterator[str]:
     """What these files, named from the home on, are to a reader."""
-    threads = sorted(name.removeprefix(LOCKS)[:-5] for name in files if _LOCK.fullmatch(name))
+    threads = _threads(files)
     if threads:
         more = f" and {len(threads) - NAMED} more" if len(threads) > NAMED else ""
         yield f"writes thread {', '.join(threads[:NAMED])}{more}"

@@ -7,7 +7,7 @@ steered away or retried is in none either).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +17,7 @@ from codex_http_server.errors import CoreError
 
 PAGE: Final = 100  # entries asked for at once; the core gives no more
 TURNS: Final = 5 * PAGE  # turns looked at, newest first
+ALL_TURNS: Final = 200 * PAGE  # of a thread that somebody else began
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[msgspec.Raw]]
 
@@ -42,9 +43,20 @@ async def read_past(
             body=turn,
             items=await _items(ask, where | {"turnId": turn["id"]}),
         )
-        for turn in await _turns(ask, where, set(wanted), frozenset(known))
+        for turn in await _turns(ask, where, set(wanted), frozenset(known), TURNS)
     ]
     return Past(turns, {str(each["itemId"]): _running(each) for each in running})
+
+
+async def read_turns(ask: Ask, thread_id: str, known: Collection[str]) -> list[PastTurn]:
+    """See `Engine.past_turns`."""
+    found = await _turns(ask, {"threadId": thread_id}, set(), frozenset(known), ALL_TURNS)
+    return [PastTurn(str(turn["id"]), str(turn["status"]), turn, []) for turn in found]
+
+
+async def read_items(ask: Ask, thread_id: str, turn_id: str) -> list[PastItem]:
+    """See `Engine.past_items`."""
+    return await _items(ask, {"threadId": thread_id, "turnId": turn_id})
 
 
 def _running(terminal: dict[str, Any]) -> dict[str, Any]:
@@ -62,12 +74,12 @@ def _running(terminal: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _turns(
-    ask: Ask, where: dict[str, Any], wanted: set[str], known: frozenset[str]
+    ask: Ask, where: dict[str, Any], wanted: set[str], known: frozenset[str], most: int
 ) -> list[dict[str, Any]]:
     """The wanted turns and those newer than every known one, oldest first."""
     params = where | {"itemsView": "notLoaded", "sortDirection": "desc"}
     found: list[dict[str, Any]] = []
-    for turn in await _pages(ask, "thread/turns/list", params, TURNS):
+    async for turn in _entries(ask, "thread/turns/list", params, most):
         if turn["id"] in wanted:
             wanted.discard(turn["id"])
             found.append(turn)
@@ -95,19 +107,26 @@ def _item(entry: dict[str, Any]) -> PastItem:
 
 
 async def _pages(ask: Ask, method: str, params: dict[str, Any], most: int) -> list[dict[str, Any]]:
-    """All entries of a list, `most` at most. A thread without a turn has none."""
-    found: list[dict[str, Any]] = []
+    """All entries of a list, `most` at most."""
+    return [entry async for entry in _entries(ask, method, params, most)]
+
+
+async def _entries(
+    ask: Ask, method: str, params: dict[str, Any], most: int
+) -> AsyncIterator[dict[str, Any]]:
+    """The entries of a list, page by page as they are wanted. A thread without a turn has none."""
     cursor: str | None = None
-    while len(found) < most:
+    for _ in range(0, most, PAGE):
         more = {"limit": PAGE} | ({"cursor": cursor} if cursor else {})
         try:
             page = msgspec.json.decode(await ask(method, params | more), type=_Page)
         except CoreError as error:
-            if "not supported yet" in error.message:
-                break  # a thread without a turn has no file, and so no list (measured)
+            # A thread without a turn has no file, and so no list (measured).
+            if "not supported yet" in error.message or "not loaded" in error.message:
+                return
             raise
-        found += page.data
+        for entry in page.data:
+            yield entry
         cursor = page.nextCursor
         if cursor is None:
-            break
-    return found
+            return

@@ -175,6 +175,10 @@ class EventLog(Protocol):
         """One conversation."""
         ...
 
+    async def known_threads(self, thread_ids: Collection[str]) -> set[str]:
+        """Those of these threads of the core that a conversation has."""
+        ...
+
     async def unfinished(self) -> list[ConversationRecord]:
         """Conversations with something open, or with messages or approvals that wait."""
         ...

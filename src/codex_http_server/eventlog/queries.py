@@ -217,6 +217,15 @@ class Queries:
         found = await self._bodies(sql, (conversation_id,))
         return rows.conversation_of(found[0]) if found else None
 
+    async def known_threads(self, thread_ids: Collection[str]) -> set[str]:
+        marks = ",".join("?" * len(thread_ids))
+        sql = f"SELECT thread_id FROM conversation WHERE thread_id IN ({marks})"  # noqa: S608
+
+        def query(connection: sqlite3.Connection) -> set[str]:
+            return {row[0] for row in connection.execute(sql, tuple(thread_ids))}
+
+        return await self._reader.read(query)
+
     async def unfinished(self) -> list[ConversationRecord]:
         sql = (
             "SELECT body FROM conversation WHERE open_since > 0 UNION"

@@ -72,7 +72,9 @@ async def list_conversations(
     status: Literal["idle", "running"] | None = None,
     waiting: Annotated[bool, Query(description="Only those where an approval waits.")] = False,
 ) -> JSONResponse:
-    """Newest first. `next_cursor` is null on the last page."""
+    """Newest first, with those that the Codex CLI or an app began on the same home (`source`).
+    `next_cursor` is null on the last page."""
+    await services.manager.found.look()
     wanted = ConversationFilter(q, archived, working_directory, status, waiting)
     found = await services.log.conversations(wanted, before_id(cursor), limit + 1)
     page = found[:limit]

@@ -1,0 +1,1 @@
+CREATE INDEX conversation_thread ON conversation(thread_id);
