@@ -82,6 +82,7 @@ class Server:
         self._listening = False
         self._cores: list[psutil.Process] = []
         arguments = ["serve", "--port", str(port), "--data-dir", str(site.root / "data")]
+        arguments += ["--max-streams-per-caller", "512"]  # all readers are one caller
         with (site.root / "server.log").open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "codex_http_server", *arguments],

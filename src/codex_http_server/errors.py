@@ -14,7 +14,7 @@ class ServerError(Exception):
 
     code: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
-    retry_after: ClassVar[int] = 0  # seconds; 0 where trying again is no use
+    retry_after: int = 0  # seconds; 0 where trying again is no use
 
     def __init__(self, detail: str, *, hint: str | None = None, **extra: Any) -> None:
         super().__init__(detail)
@@ -121,6 +121,63 @@ class MessageTooLarge(ServerError):
     title = "The message is too large"
 
 
+class TokenInUrl(BadRequest):
+    """A token stood in the address, where logs and histories keep it. Send it as a header."""
+
+    code = "token_in_url"
+    title = "A token does not belong in a URL"
+
+
+# --- who calls is not known --------------------------------------------------------------
+
+
+class Unauthorized(ServerError):
+    """The caller must show who it is."""
+
+    code = "unauthorized"
+    title = "Who calls is not known"
+
+
+class TokenRequired(Unauthorized):
+    """This needs a token: the caller is not on this machine, or the server wants one of all."""
+
+    code = "token_required"
+    title = "A token is needed"
+
+
+class InvalidToken(Unauthorized):
+    """The token is not one of this server, has expired, or the header can't be read."""
+
+    code = "invalid_token"
+    title = "Not a valid token"
+
+
+class InvalidTicket(Unauthorized):
+    """The ticket is unknown, was not used in time, or belongs to another stream. Ask for a new
+    one: tickets do not survive a restart."""
+
+    code = "invalid_ticket"
+    title = "Not a valid ticket"
+
+
+class InvalidCode(Unauthorized):
+    """The page's code is unknown, was used before, or is older than a minute."""
+
+    code = "invalid_code"
+    title = "Not a valid code"
+
+
+class TooManyAttempts(ServerError):
+    """Too many wrong tokens came from this address; `Retry-After` says when to try again."""
+
+    code = "too_many_attempts"
+    title = "Too many wrong tokens"
+
+    def __init__(self, detail: str, retry_after: int, *, hint: str | None = None) -> None:
+        super().__init__(detail, hint=hint)
+        self.retry_after = retry_after
+
+
 # --- what it asks for is not there ------------------------------------------------------
 
 
@@ -164,6 +221,13 @@ class LoginNotFound(NotFound):
 
     code = "login_not_found"
     title = "No such login"
+
+
+class TokenNotFound(NotFound):
+    """There is no token of this name."""
+
+    code = "token_not_found"
+    title = "No such token"
 
 
 # --- it does not fit the present state --------------------------------------------------
@@ -247,6 +311,36 @@ class RequestInProgress(Conflict):
     title = "The same request is in progress"
 
 
+class AnswerNotKept(Conflict):
+    """The request with this Idempotency-Key was answered; that answer held a secret and is not
+    kept. Look what it made before you ask again with another key."""
+
+    code = "answer_not_kept"
+    title = "The answer was not kept"
+
+
+class TokenNameTaken(Conflict):
+    """There is a token of this name."""
+
+    code = "token_name_taken"
+    title = "This name is taken"
+
+
+# --- too much was used ------------------------------------------------------------------
+
+
+class QuotaExceeded(ServerError):
+    """A quota that the server's owner has set is used up: `quota`, `limit`, `used` and, where it
+    begins anew, `resets_at` and `Retry-After`. The message was not accepted."""
+
+    code = "quota_exceeded"
+    title = "The quota is used up"
+
+    def __init__(self, detail: str, *, retry_after: int | None = None, **extra: Any) -> None:
+        super().__init__(detail, **extra)
+        self.retry_after = retry_after or 0
+
+
 # --- the caller may not -----------------------------------------------------------------
 
 
@@ -265,10 +359,10 @@ class OriginNotAllowed(Forbidden):
 
 
 class ForwardedNotAllowed(Forbidden):
-    """`Forwarded` and `X-Forwarded-*` are refused where no proxy is configured."""
+    """`Forwarded` and `X-Forwarded-*` are refused without a token."""
 
     code = "forwarded_not_allowed"
-    title = "No proxy is configured"
+    title = "A proxy's request needs a token"
 
 
 class ScopeRequired(Forbidden):
@@ -313,6 +407,13 @@ class TooManyRequests(ServerError):
     code = "too_many_requests"
     title = "Too many at once"
     retry_after = 1
+
+
+class OutsideRoots(Forbidden):
+    """The directory is outside those that this caller may work in (`--root`)."""
+
+    code = "outside_roots"
+    title = "Outside the allowed directories"
 
 
 class HostNotAllowed(ServerError):
@@ -375,6 +476,13 @@ class StorageFull(Unavailable):
     title = "The event log can't be written"
 
 
+class TokensUnusable(Unavailable):
+    """The token file can't be read or written; the server's log says why."""
+
+    code = "tokens_unusable"
+    title = "The token file can't be used"
+
+
 class LogDamaged(ServerError):
     """The event log has a part that can't be read. Nothing is accepted until that is mended."""
 
@@ -399,6 +507,13 @@ class SettingsError(StartError):
     code = "bad_setting"
     title = "A setting is not valid"
     exit_code = 2
+
+
+class TokenFileUnusable(SettingsError):
+    """The token file is open to others, belongs to someone else, or is damaged."""
+
+    code = "token_file_unusable"
+    title = "The token file can't be used"
 
 
 class HomeInUse(StartError):

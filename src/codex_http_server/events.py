@@ -45,6 +45,7 @@ TEXT_DELTAS: Final = frozenset(DELTA_OF)
 ITEM_DISCARDED: Final = "item/discarded"
 ITEM_GAP: Final = "item/gap"
 TURN_STALLED: Final = "turn/stalled"
+QUOTA_EXCEEDED: Final = "quota/exceeded"
 APPROVAL_REQUESTED: Final = "approval/requested"
 APPROVAL_RESOLVED: Final = "approval/resolved"
 QUEUE_CHANGED: Final = "queue/changed"
@@ -72,6 +73,10 @@ OURS: Final[dict[str, str]] = {
         "A turn that waits for the model gave no sign for longer than `turn_silence` and is being"
         " interrupted. `data`: `{turnId, silent_seconds}`."
     ),
+    QUOTA_EXCEEDED: (
+        "The running turn passed a quota and is being interrupted. `data`: `{turnId, quota, limit,"
+        " used, resets_at}`; `quota` is the setting's word, such as `day.tokens`."
+    ),
     APPROVAL_REQUESTED: (
         "The core asks for a decision. `data`: `{approval_id, kind, method, request}`."
     ),
@@ -79,8 +84,10 @@ OURS: Final[dict[str, str]] = {
     QUEUE_CHANGED: (
         "The messages waiting in this conversation. `data`: `{queue: [...], reason}`; `reason`"
         " is `added`, `started`, `steered`, `edited`, `removed`, `reordered`, `cleared`,"
-        " `failed`, `restored`, `waiting_for_login` or `signed_in`; with `failed`, `error` says why"
-        " the message was given up."
+        " `failed`, `restored`, `waiting_for_login`, `signed_in`, `quota` (the first message waits"
+        " for room in a quota), `held` (all was stopped) or `resumed`; with `failed`, `error` says"
+        " why the message was given up, and `waits` of the first message in `queue` says for what"
+        " it waits."
     ),
     AUTH_REQUIRED: (
         "Somebody has to sign in. `data`: `{turnId, code, http_status, detail, hint, resend,"

@@ -21,6 +21,8 @@ from codex_http_server.errors import PortTaken, SettingsError, SocketTaken, Star
 from codex_http_server.places import SOCKET_PATH_LIMIT
 
 BACKLOG: Final = 2048
+# "Every address" is none: this is how callers on this machine reach it.
+HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def on_port(host: str, port: int) -> Generator[Listening]:
                 f"Port {port} on {host} is taken by {who}.",
                 hint="Choose another with --port, or --port 0 for a free one.",
             ) from error
-        name, found = listening.getsockname()[:2]
+        address, found = listening.getsockname()[:2]
+        name = HERE.get(address, str(address))
         yield Listening(listening, f"http://{f'[{name}]' if ':' in name else name}:{found}")
 
 
@@ -130,6 +133,8 @@ def _who(connection: HTTPConnection) -> str:
         try:
             connection.request("GET", "/health")
             body = json.load(connection.getresponse())
-            return f"codex-http-server {body['version']} (its core is {body['core']['state']})"
-        except (OSError, HTTPException, ValueError, KeyError, TypeError):
+            core = body.get("core")  # not shown to callers from elsewhere without a token
+            state = f" (its core is {core['state']})" if core else ""
+            return f"codex-http-server {body['version']}{state}"
+        except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError):
             return "another program"

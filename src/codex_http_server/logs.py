@@ -22,11 +22,14 @@ REDACTED = "[redacted]"
 MAX_DEPTH = 8  # deeper than anything we log; a structure that goes on is cut, not trusted
 SECRET_KEY = re.compile(
     # whole or last words: `token` and `refresh_token`, but not `output_tokens` or `token_id`
-    r"(?:.*_)?(?:authorization|token|api_?key|cookies?|password|secret)"
+    r"(?:.*_)?(?:authorization|token|ticket|api_?key|cookies?|password|secret)"
 )
 SECRET_TEXT = re.compile(
     r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]+"  # RFC 6750 credentials
     r"|\bsk-[A-Za-z0-9_-]{8,}"  # API keys of model providers
+    r"|\bch[tscp]_[A-Za-z0-9_-]{16,}"  # our own: tokens, tickets, codes, page sessions
+    r"|(?i:\b(?:ticket|token|access_token)=|[#?&]code=)[^\s&;,'\"]{8,}"  # in addresses and cookies
+    r"|(?i:\bcookie:\s*)[^\r\n'\"]+"
     r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # a JSON Web Token
 )
 

@@ -43,6 +43,16 @@ class Places:
         return self.state / "server.json"
 
     @property
+    def tokens(self) -> Path:
+        """Where tokens are kept, as hashes, unless `--token-file` names another place."""
+        return self.state / "tokens.json"
+
+    @property
+    def page_codes(self) -> Path:
+        """One-time codes for the page, as hashes: who can write here may open it (0700)."""
+        return self.state / "page-codes"
+
+    @property
     def core_lock(self) -> Path:
         """Held by the keeper of this home's core, for as long as it lives."""
         return self.state / "core.lock"

@@ -76,4 +76,71 @@ class AnswerRecord(msgspec.Struct, kw_only=True):
     created_ms: int
 
 
-Record = ConversationRecord | SubmitRecord | AnswerRecord
+class Tokens(msgspec.Struct, frozen=True):
+    """Tokens by kind, as the provider counts them: `cached_input` is part of `input`,
+    `reasoning_output` of `output`."""
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write_input: int = 0
+    output: int = 0
+    reasoning_output: int = 0
+    total: int = 0
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(*(a + b for a, b in self._pairs(other)))
+
+    def since(self, before: Tokens) -> Tokens:
+        """What was added since; a count that went down adds nothing."""
+        return Tokens(*(max(0, a - b) for a, b in self._pairs(before)))
+
+    def least(self, other: Tokens) -> Tokens:
+        """The smaller count of each kind."""
+        return Tokens(*map(min, self._pairs(other)))
+
+    def _pairs(self, other: Tokens) -> zip[tuple[int, int]]:
+        return zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What turns cost: how many, how long they ran, their tokens."""
+
+    turns: int = 0
+    ms: int = 0
+    tokens: Tokens = Tokens()
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.turns + other.turns, self.ms + other.ms, self.tokens + other.tokens)
+
+    def without(self, other: Spent) -> Spent:
+        """The rest when `other` is taken out."""
+        tokens = self.tokens.since(other.tokens)
+        return Spent(max(0, self.turns - other.turns), max(0, self.ms - other.ms), tokens)
+
+
+class TurnRecord(msgspec.Struct, kw_only=True, frozen=True):
+    """A turn that has ended, in the ledger.
+
+    `reported`: its tokens were told while it ran; `none`: the provider reported none; `unknown`:
+    nobody was connected to the core for a part of it; `late`: that part was found out afterwards,
+    by the core's total.
+    """
+
+    conversation_id: str
+    turn_id: str
+    thread_id: str
+    caller: str  # of the message that started it; `core` where none of ours did
+    status: str
+    started_ms: int
+    ended_ms: int
+    tokens: Tokens = Tokens()
+    usage: Literal["reported", "none", "unknown", "late"] = "none"
+    thread_total: Tokens = Tokens()  # the core's count for the thread when the turn ended
+
+    @property
+    def spent(self) -> Spent:
+        """What it cost."""
+        return Spent(1, max(0, self.ended_ms - self.started_ms), self.tokens)
+
+
+Record = ConversationRecord | SubmitRecord | AnswerRecord | TurnRecord

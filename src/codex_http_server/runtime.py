@@ -29,12 +29,19 @@ from codex_http_server.api import streams
 from codex_http_server.api.app import build
 from codex_http_server.api.connection import Door, connections
 from codex_http_server.api.limits import Streams
+from codex_http_server.api.recognise import Recogniser
 from codex_http_server.api.services import Services
+from codex_http_server.auth.attempts import Attempts
 from codex_http_server.auth.checks import peer_check
+from codex_http_server.auth.keyring import Keyring
+from codex_http_server.auth.pages import Sessions
 from codex_http_server.auth.peers import LocalPeers, Mark
-from codex_http_server.auth.policy import gate
+from codex_http_server.auth.policy import gate, is_loopback
+from codex_http_server.auth.tickets import Tickets
 from codex_http_server.conversations.feed import Feed
+from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.manager import Manager
+from codex_http_server.conversations.quota import quotas
 from codex_http_server.conversations.watchdog import Limits
 from codex_http_server.db import MEND
 from codex_http_server.engine import protocol
@@ -70,7 +77,6 @@ log = get_logger(__name__)
 
 STREAMS_END: Final = 2  # seconds for connections to end once the feed is closed
 FILES: Final = 96  # open files that are no connection of a caller
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 OnReady = Callable[[dict[str, Any]], None]
 
@@ -78,7 +84,9 @@ OnReady = Callable[[dict[str, Any]], None]
 class Runtime:
     """All parts of one server, put together. `run` ends within 5 s of `stop`."""
 
-    def __init__(self, settings: Settings, where: Places, binary: Path, bond: Bond) -> None:
+    def __init__(
+        self, settings: Settings, where: Places, binary: Path, bond: Bond, keyring: Keyring
+    ) -> None:
         self._places = where
         self._binary = binary
         backlog = settings.log_backlog
@@ -88,7 +96,7 @@ class Runtime:
             silence_ms=int(settings.turn_silence * 1000),
             core_memory=settings.core_memory,
         )
-        self._manager = Manager(self._log, limits)
+        self._manager = Manager(self._log, limits, Ledger(quotas(settings.quota)))
         options = CoreOptions(
             binary, where, settings.pass_env, settings.core_wait, settings.core_check, bond
         )
@@ -109,6 +117,15 @@ class Runtime:
         self._manager.on_core_state = self._on_core_state
         self._log.open()
         self._feed = Feed(self._log, settings.tail_bytes)
+        tickets, sessions = Tickets(), Sessions()
+        recognise = Recogniser(
+            local=peers,
+            keyring=keyring,
+            tickets=tickets,
+            sessions=sessions,
+            attempts=Attempts(),
+            require_token=settings.require_token,
+        )
         self._services = Services(
             version=__version__,
             manager=self._manager,
@@ -122,7 +139,12 @@ class Runtime:
             streams=Streams(settings.max_streams, settings.max_streams_per_caller),
             max_requests=settings.max_requests_per_caller,
             max_body=settings.max_body,
-            recognise=peers,
+            keyring=keyring,
+            tickets=tickets,
+            sessions=sessions,
+            page_codes=where.page_codes,
+            roots=settings.root,
+            recognise=recognise,
         )
         self._peers = peers
         self._door = Door(peers.meet, _room(settings.max_connections))
@@ -223,7 +245,7 @@ class _Server(uvicorn.Server):
                 ws="none",  # no route speaks it, and what stands before the routes does not see it
                 log_config=None,
                 access_log=False,
-                proxy_headers=False,  # the gate refuses them
+                proxy_headers=False,  # without a token they are refused, else they mean nothing
                 lifespan="off",
                 server_header=False,
                 timeout_keep_alive=75,
@@ -249,13 +271,18 @@ class Plan:
     on_ready: OnReady
     state_root: Path | None = None
     exit_with_parent: bool = False
+    token: str | None = None  # of the environment
 
 
 async def serve(plan: Plan) -> None:
     """Run a server until SIGTERM or SIGINT. Raises `StartError` if it can't start."""
     settings = plan.settings
-    _refuse_beyond_loopback(settings.host)
     where = places(settings.codex_home, settings.data_dir, plan.state_root)
+    keyring = Keyring(settings.token_file or where.tokens, plan.token)
+    keyring.load()
+    if settings.listen is None:
+        _check_reach(settings.host, keyring)
+    _check_roots(settings.root)
     binary = find_core(settings.codex_bin)
     with ExitStack() as held:
         lock = held.enter_context(ServerLock(where))
@@ -264,7 +291,7 @@ async def serve(plan: Plan) -> None:
         )
         listening = held.enter_context(place)
         bond = Bond(settings.adopt_within, os.getppid() if plan.exit_with_parent else None)
-        runtime = Runtime(settings, where, binary, bond)
+        runtime = Runtime(settings, where, binary, bond, keyring)
 
         def on_listening() -> None:
             lock.announce(listening.url, __version__)
@@ -299,13 +326,27 @@ def _room(wanted: int) -> int:
     return wanted
 
 
-def _refuse_beyond_loopback(host: str) -> None:
-    if host not in LOOPBACK:
+def _check_reach(host: str, keyring: Keyring) -> None:
+    """Beyond this machine only with a token."""
+    if is_loopback(host):
+        return
+    if not keyring.usable():
         raise SettingsError(
-            f"host {host} is reachable from other machines, and this version has no tokens.",
-            hint="Listen on 127.0.0.1; reach it from elsewhere through an SSH tunnel:"
-            " ssh -L 3032:127.0.0.1:3032 <this machine>",
+            f"host {host} is reachable from other machines, and there is no token.",
+            hint="Make one: codex-http-server token create --name <who>; or listen on 127.0.0.1"
+            " and reach it through an SSH tunnel: ssh -L 3032:127.0.0.1:3032 <this machine>",
         )
+    log.warning(
+        "the server listens beyond this machine, and its traffic is not encrypted: tokens and"
+        " work can be read on the way; put SSH or a TLS proxy in between",
+        host=host,
+    )
+
+
+def _check_roots(roots: tuple[Path, ...]) -> None:
+    for root in roots:
+        if not root.is_dir():
+            raise SettingsError(f"root {root} is not a directory.")
 
 
 @contextlib.contextmanager

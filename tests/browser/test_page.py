@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from codex_http_server.testing.answers import Command, Drop, Gate, Patch, Reasoning, Text
 from tests.support.server import Server, Site, start
 from tests.support.signin import LoginSite
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-ARGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE = 15_000  # milliseconds for what should happen on the page
-
 pytestmark = [
     pytest.mark.core,
     pytest.mark.browser,
     pytest.mark.timeout(120),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here"),
 ]
 
 # The items that the page shows for a conversation, once from its snapshot and once from all its
@@ -51,32 +35,6 @@ async (id) => {
   return [plain(fromSnapshot(snapshot)), plain(replayed), replayed.seq === snapshot.seq];
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that must run without an error: scripts, and what the security policy blocks."""
-    expect.set_options(timeout=PATIENCE)
-    made = browser.new_page(viewport={"width": 1300, "height": 900})
-    problems: list[str] = []
-    made.on("pageerror", lambda error: problems.append(str(error)))
-    made.on("console", lambda said: problems.append(said.text) if _matters(said.text) else None)
-    yield made
-    made.close()
-    assert problems == []
-
-
-def _matters(text: str) -> bool:
-    """The browser also reports each answer that is an error, which some tests provoke."""
-    return not text.startswith("Failed to load resource")
 
 
 def _open(page: Page, server: Server) -> None:

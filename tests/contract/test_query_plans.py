@@ -33,6 +33,9 @@ CALLS: list[Callable[[SqliteLog], Any]] = [
     lambda log: log.submit("s"),
     lambda log: log.submit_by_key("a", "k"),
     lambda log: log.answer("s", "k"),
+    lambda log: log.last_usage("a"),
+    lambda log: log.spent("a"),
+    lambda log: log.ledger("a", "t", 10),
 ]
 
 
@@ -71,6 +74,7 @@ async def test_a_query_uses_an_index(tmp_path: Path, call: Callable[[SqliteLog],
         plan = [row[3] for row in look.execute(f"EXPLAIN QUERY PLAN {statement}")]
         assert not [step for step in plan if step.startswith("SCAN event")], (statement, plan)
         assert not [step for step in plan if step.startswith("SCAN submit")], (statement, plan)
+        assert not [step for step in plan if step.startswith("SCAN turn")], (statement, plan)
     look.close()
 
 

@@ -10,7 +10,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from codex_http_server.settings import SETTINGS, resolve
+from codex_http_server.doctor.examination import IDS
+from codex_http_server.doctor.results import ok, report
+from codex_http_server.settings import CONFIG_ENV, SETTINGS, TOKEN_ENV, resolve
 from tests.support.contract import SIX
 
 ROOT = Path(__file__).parents[2]
@@ -84,9 +86,21 @@ def test_every_setting_is_in_the_reference() -> None:
     assert not missing
 
 
+def test_every_check_of_the_doctor_is_in_its_page_in_order() -> None:
+    page = text(ROOT / "docs" / "guides" / "doctor.md").split("## What is checked")[1]
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == ["settings", *IDS]
+
+
+def test_the_doctors_example_has_the_fields_of_its_report() -> None:
+    (example,) = blocks(ROOT / "docs" / "guides" / "doctor.md", "json")
+    shown, made = json.loads(example), report("", "", [ok("settings", "valid")])
+    assert (shown.keys(), shown["counts"].keys()) == (made.keys(), made["counts"].keys())
+    assert shown["checks"] == made["checks"]
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_a_variable_that_a_page_names_exists(path: Path) -> None:
-    known = {row.env for row in SETTINGS} | {"CODEX_HTTP_CONFIG"}
+    known = {row.env for row in SETTINGS} | {CONFIG_ENV, TOKEN_ENV}
     named = set(re.findall(r"\bCODEX_HTTP_[A-Z_]*[A-Z]", text(path)))
     assert not named - known
 

@@ -66,6 +66,12 @@ def test_a_command_gets_the_options_that_were_given() -> None:
     assert received.pop() == {"port": "4", "allow_origin": ["app://a", "app://b"]}
 
 
+def test_a_flag_needs_no_value_and_can_be_undone() -> None:
+    for option, value in (("--require-token", "True"), ("--no-require-token", "False")):
+        assert CliRunner().invoke(app, [option]).exit_code == 0
+        assert received.pop() == {"require_token": value}
+
+
 def test_an_empty_option_is_given_and_refused_by_the_settings() -> None:
     assert CliRunner().invoke(app, ["--port", ""]).exit_code == 0
     assert received.pop() == {"port": ""}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,13 +21,16 @@ import pytest
 
 from codex_http_server.testing.answers import Command, Gate, Step, Text
 from tests.support import attack
+from tests.support.codes import refused
 from tests.support.commands import wait_for_file
+from tests.support.raw import curl
 from tests.support.server import Server, Site, gone, start
 
-pytestmark = pytest.mark.core
+pytestmark = [
+    pytest.mark.core,
+    pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here"),
+]
 
-SELF, UNKNOWN = "agent_self_access", "peer_unknown"
-CURL = shutil.which("curl")
 NETWORK = "\n[sandbox_workspace_write]\nnetwork_access = true\n"
 # Root without the right to look into what hides from it: what every other user is.
 ORDINARY = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
@@ -55,17 +57,18 @@ class Attack:
     def command(self) -> str:
         return shlex.join(self.words)
 
-    def outcome(self) -> list[tuple[str, str, int, str | None]]:
-        """Let it go, and read what it was answered."""
+    def answers(self) -> list[httpx.Response]:
+        """Let it go, and read what it was answered; status 0 where it was not."""
         self.go.touch()
         wait_for_file(self.result)
-        return [tuple(each) for each in json.loads(self.result.read_text())]
-
-    def fails(self, *codes: str) -> None:
-        """Let it go: all of it is refused with one of these codes."""
-        found = self.outcome()
+        found = json.loads(self.result.read_text())
         assert len(found) == len(attack.CALLS)
-        assert {(status, code in codes) for *_, status, code in found} == {(403, True)}, found
+        return [httpx.Response(status, headers=h, text=text) for status, h, text in found]
+
+    def fails(self) -> None:
+        """Let it go: all of it is refused."""
+        for answer in self.answers():
+            refused(answer, 403, "agent_self_access")
 
 
 def allow_network(site: Site, **config: Any) -> None:
@@ -95,14 +98,7 @@ def under_attack(server: Server, found: Attack, *steps: Step) -> Iterator[str]:
 
 def user_can_call(server: Server, before: Sequence[str] = ()) -> None:
     """A process that the user has just started drives the server."""
-    if CURL is None:
-        assert httpx.get(f"{server.url}/conversations").status_code == 200
-        return
-    where = ["--unix-socket", server.url[5:]] if server.url.startswith("unix:") else []
-    base = "http://localhost" if where else server.url
-    command = [*before, CURL, "-s", "-m", "10", *where, f"{base}/conversations"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "data" in json.loads(answer.stdout), answer.stdout
+    assert "data" in curl(server.url, "/conversations", before=before).json()
 
 
 def background(command: str) -> Command:
@@ -119,7 +115,7 @@ def test_a_command_in_the_sandbox_with_network_is_refused(site: Site) -> None:
         site.provider.expect(Command(found.command))
         site.provider.expect(Text("done"))
         assert server.run(server.conversation())["reply"] == "done"
-        found.fails(SELF)
+        found.fails()
         user_can_call(server)
         assert len(server.get("/conversations")["data"]) == 1
 
@@ -134,7 +130,7 @@ def test_a_command_in_the_background_is_refused(site: Site, sandbox: str, way: s
         # The sandbox ends with its first process: the command stays for an orphan to live.
         tail = f"; while ! test -e '{found.result}'; do sleep 0.05; done"
         with under_attack(server, found, background(found.command + tail)):
-            found.fails(SELF)
+            found.fails()
 
 
 def test_an_orphan_whose_command_has_ended_is_refused(site: Site) -> None:
@@ -143,7 +139,7 @@ def test_an_orphan_whose_command_has_ended_is_refused(site: Site) -> None:
         server.wait_ready()
         found = Attack(server, "orphan")
         with under_attack(server, found, Command(f"setsid -f {found.command}; echo left")):
-            found.fails(SELF)
+            found.fails()
 
 
 def test_a_command_is_refused_after_its_turn_too(site: Site) -> None:
@@ -155,7 +151,7 @@ def test_a_command_is_refused_after_its_turn_too(site: Site) -> None:
         site.provider.expect(Text("done"))
         assert server.run(server.conversation())["reply"] == "done"
         user_can_call(server)
-        found.fails(SELF)
+        found.fails()
 
 
 def test_a_command_of_an_adopted_core_is_refused_from_the_first_moment(site: Site) -> None:
@@ -173,7 +169,7 @@ def test_a_command_of_an_adopted_core_is_refused_from_the_first_moment(site: Sit
     try:
         with start(site, "--port", port) as server:
             assert server.get("/health")["core"]["state"] == "starting"
-            found.fails(SELF)
+            found.fails()
             core.resume()
             server.wait_ready()
     finally:
@@ -193,14 +189,15 @@ def test_a_command_that_hides_from_an_ordinary_user_is_refused(site: Site) -> No
         site.provider.expect(Text("done"))
         assert server.run(conversation)["reply"] == "done"
         user_can_call(server, ORDINARY)
-        found.fails(UNKNOWN)
+        for answer in found.answers():
+            refused(answer, 403, "peer_unknown")
         user_can_call(server, ORDINARY)
-        assert httpx.get(f"{server.url}/health").json()["code"] == UNKNOWN  # one that hides
+        mine = refused(httpx.get(f"{server.url}/health"), 403, "peer_unknown")  # it hides too
+        assert "token" in mine["hint"]
         assert [c["id"] for c in server.get("/conversations")["data"]] == [conversation]
 
 
 def test_an_mcp_server_of_the_configuration_is_refused(site: Site) -> None:
-    probe = site.root / "url"
     with start(site) as server:
         server.wait_ready()
         found = Attack(server, "mcp")
@@ -208,11 +205,10 @@ def test_an_mcp_server_of_the_configuration_is_refused(site: Site) -> None:
         table = f"command = {json.dumps(command)}\nargs = {json.dumps(arguments)}\n"
         path = site.home / "config.toml"
         path.write_text(path.read_text() + f"\n[mcp_servers.attacker]\n{table}")
-        assert not probe.exists()
         site.provider.expect(Text("done"))
         conversation = server.conversation()
         user_can_call(server)
-        found.fails(SELF)
+        found.fails()
         assert server.run(conversation)["reply"] == "done"
         user_can_call(server)
         assert [c["id"] for c in server.get("/conversations")["data"]] == [conversation]
@@ -226,9 +222,10 @@ def test_a_command_is_refused_at_a_unix_socket(site: Site, tmp_path: Path, netwo
         server.wait_ready()
         found = Attack(server)
         with under_attack(server, found, background(found.command)):
-            outcome = found.outcome()
+            answers = found.answers()
             user_can_call(server)
-        if network:
-            assert {(status, code) for *_, status, code in outcome} == {(403, SELF)}
-        else:  # the sandbox may forbid the socket itself
-            assert all(status in (0, 403) for *_, status, _ in outcome), outcome
+        for answer in answers:
+            if network:
+                refused(answer, 403, "agent_self_access")
+            else:
+                assert answer.status_code == 0, "the sandbox forbids the socket itself"

@@ -13,8 +13,10 @@ from pydantic import BaseModel
 from codex_http_server.api import schemas
 from codex_http_server.api.app import document
 from codex_http_server.api.problems import STATUS
+from codex_http_server.auth.callers import Scope
 from codex_http_server.events import OURS
 from codex_http_server.testing.answers import Command, Gate, Patch, Reasoning, Text
+from tests.support.access import bearer, make_token, token_file
 from tests.support.server import Server
 from tests.support.shared import server_at
 
@@ -102,36 +104,47 @@ GETS: dict[str, type[BaseModel]] = {
     "/health": schemas.Health,
     "/ready": schemas.Ready,
     "/auth/status": schemas.AuthStatus,
+    "/auth/usage": schemas.Usage,
+    "/auth/usage?by=conversation": schemas.Usage,
     "/conversations": schemas.ConversationPage,
     "/conversations/{id}": schemas.ConversationView,
     "/conversations/{id}?include=snapshot": schemas.Snapshot,
     "/conversations/{id}/items": schemas.ItemPage,
+    "/conversations/{id}/usage": schemas.ConversationUsage,
     "/conversations/{id}/queue": schemas.QueueView,
     "/conversations/{id}/events": schemas.EventPage,
     "/events": schemas.AllEventPage,
+    "/session": schemas.SessionView,
+    "/tokens": schemas.TokenList,
 }
 
 
 def test_every_get_route_of_the_document_is_held_against_its_model() -> None:
     gets = {path for path, operations in DOCUMENT["paths"].items() if "get" in operations}
     covered = {p.split("?")[0].replace("{id}", "{conversation_id}") for p in GETS}
-    elsewhere = {path for path in gets if path.endswith("/output")}  # test_turns.py
-    elsewhere |= {"/auth/login/{login_id}"}  # test_login.py
+    # test_turns.py, test_login.py
+    elsewhere = {path for path in gets if path.endswith(("/output", "/{login_id}"))}
     assert gets == covered | elsewhere
+
+
+@pytest.fixture(scope="module")
+def admin(server: Server) -> dict[str, str]:
+    """Who may look at everything."""
+    return bearer(make_token(token_file(server.site), "admin", list(Scope)))
 
 
 @pytest.mark.parametrize("path", GETS)
 def test_a_get_answers_what_its_model_says(
-    server: Server, worked: dict[str, Any], path: str
+    server: Server, worked: dict[str, Any], admin: dict[str, str], path: str
 ) -> None:
-    answer = server.client.get(path.replace("{id}", worked["id"]))
+    answer = server.client.get(path.replace("{id}", worked["id"]), headers=admin)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     GETS[path].model_validate(answer.json(), strict=True)
 
 
 def test_the_answers_to_posts_are_what_their_models_say(
-    server: Server, worked: dict[str, Any]
+    server: Server, worked: dict[str, Any], admin: dict[str, str]
 ) -> None:
     gate = Gate()
     server.site.provider.expect(Text(["one ", gate, "two"]))
@@ -158,6 +171,8 @@ def test_the_answers_to_posts_are_what_their_models_say(
         (schemas.QueuedView, edited.json()),
         (schemas.Interrupted, interrupted),
         (schemas.InterruptedAll, server.post("/interrupt", None, 202)),
+        (schemas.NewTicket, server.post("/tickets", {"path": "/events"}, 201)),
+        (schemas.NewToken, server.post("/tokens", {"name": "new"}, 201, headers=admin)),
     ):
         model.model_validate(body, strict=True)
     assert (started["status"], queued["status"], queued["turn_id"]) == ("started", "queued", None)

@@ -22,7 +22,12 @@ from tests.support.server import Server, Site, start
 
 BODY_TIMEOUT = 0.3
 # The bases of the tree: what is sent is always one of their children.
-NEVER_SENT = {"forbidden": "Forbidden", "conflict": "Conflict", "unavailable": "Unavailable"}
+NEVER_SENT = {
+    "unauthorized": "Unauthorized",
+    "forbidden": "Forbidden",
+    "conflict": "Conflict",
+    "unavailable": "Unavailable",
+}
 
 
 def test_every_code_is_caused_by_some_test() -> None:

@@ -16,6 +16,7 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,18 +48,17 @@ def connect(url: str) -> http.client.HTTPConnection:
 
 
 def call(url: str, method: str, path: str, body: Any) -> list[Any]:
-    """Status and code of one answer, each on a connection of its own."""
+    """Status, headers and text of one answer, each on a connection of its own; status 0 and the
+    reason if there is none."""
     connection = connect(url)
     try:
         connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        text = answer.read()
-        code = json.loads(text).get("code") if answer.status >= 400 else None
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return [method, path, 0, repr(error)]
+        return [answer.status, answer.getheaders(), answer.read().decode()]
+    except (OSError, http.client.HTTPException) as error:
+        return [0, [], repr(error)]
     finally:
         connection.close()
-    return [method, path, answer.status, code]
 
 
 def leave() -> None:
@@ -100,12 +100,12 @@ def main() -> None:
     if given.way == "hidden":
         assert ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
     end = time.monotonic() + 30
-    while given.after and not os.path.exists(given.after) and time.monotonic() < end:
-        time.sleep(0.02)
+    while given.after and not Path(given.after).exists() and time.monotonic() < end:
+        time.sleep(0.02)  # noqa: TID251 # whoever starts us can tell us in no other way
     found = [call(given.url, *each) for each in CALLS]
-    with open(given.result + ".part", "w") as file:
-        json.dump(found, file)
-    os.replace(given.result + ".part", given.result)
+    part = Path(given.result + ".part")
+    part.write_text(json.dumps(found))
+    part.replace(given.result)
     if given.way == "mcp":
         serve_mcp()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_http_server.auth.policy import gate
+from codex_http_server.auth.policy import forwarded, gate, is_loopback, own_page
 from codex_http_server.errors import (
     ForwardedNotAllowed,
     HostNotAllowed,
@@ -14,6 +14,7 @@ from codex_http_server.errors import (
     ServerError,
 )
 
+UNIX = gate([], ["app://foux"], unix=True)
 OURS = gate(["My.Machine"], ["app://foux", "https://App.example"])
 
 
@@ -98,9 +99,63 @@ def test_an_origin_that_can_not_be_read_is_refused(origin: str) -> None:
 @pytest.mark.parametrize(
     "header", ["forwarded", "x_forwarded_for", "x_forwarded_host", "x_forwarded_proto"]
 )
-def test_what_came_through_a_proxy_is_refused(header: str) -> None:
-    assert refusal("localhost", **{header: ""}) is ForwardedNotAllowed
-    assert refusal("localhost", x_forwarded="") is None
+def test_what_came_through_a_proxy_is_found(header: str) -> None:
+    assert isinstance(forwarded({header.replace("_", "-"): ""}), ForwardedNotAllowed)
+    assert forwarded({"x-forwarded": ""}) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "arrived"),
+    [
+        ("192.168.1.5:3032", "192.168.1.5"),
+        ("192.168.1.5", "::ffff:192.168.1.5"),
+        ("[fd00::5]:3032", "fd00::5"),
+        ("[FD00:0::5]", "fd00::5"),
+        ("[fe80::1]", "fe80::1%eth0"),
+        ("127.0.0.2:1", "127.0.0.2"),
+    ],
+)
+def test_the_address_at_which_a_connection_arrived_is_a_name(host: str, arrived: str) -> None:
+    assert OURS.refusal({"host": host}, arrived) is None
+    assert isinstance(OURS.refusal({"host": host}, "10.0.0.1"), HostNotAllowed)
+    assert isinstance(OURS.refusal({"host": host}), HostNotAllowed)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "192.168.1.50", "192.168.001.5", "3232235781", "0xc0a80105", "[192.168.1.5]"]
+    + ["192.168.1.5.evil.example", "[::ffff:192.168.1.5]x", "::ffff:192.168.1.5", ""],
+)
+def test_no_other_spelling_is_that_address(host: str) -> None:
+    assert isinstance(OURS.refusal({"host": host}, "192.168.1.5"), HostNotAllowed)
+
+
+@pytest.mark.parametrize(
+    ("headers", "own"),
+    [
+        ({}, True),
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "none"}, True),
+        ({"sec-fetch-site": "same-site"}, False),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "same-origin", "origin": "http://localhost:3032"}, True),
+        ({"origin": "http://localhost:3033"}, False),
+        ({"origin": "app://foux"}, False),
+        ({"origin": "null"}, False),
+    ],
+)
+def test_what_comes_from_the_own_page(headers: dict[str, str], own: bool) -> None:
+    assert own_page({"host": "localhost:3032"} | headers) is own
+
+
+@pytest.mark.parametrize(
+    ("address", "loopback"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True)]
+    + [("::ffff:127.0.0.1", True), ("0.0.0.0", False), ("::", False), ("192.168.1.5", False)]
+    + [("::ffff:192.168.1.5", False), ("example.org", False), ("", False), ("127.1", False)],
+)
+def test_which_addresses_are_of_this_machine_only(address: str, loopback: bool) -> None:
+    assert is_loopback(address) is loopback
 
 
 def test_the_host_is_looked_at_before_the_origin() -> None:
@@ -118,3 +173,12 @@ def test_a_refusal_says_what_to_do_and_does_not_fill_the_screen() -> None:
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_no_foreign_host_gets_in_whatever_the_origin(host: str, origin: str) -> None:
     assert refusal(f"{host}.evil.example", origin=origin) is HostNotAllowed
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "evil.example:80", "x"])
+def test_at_a_unix_socket_any_host_passes_and_no_origin(host: str) -> None:
+    assert UNIX.refusal({"host": host}) is None
+    assert UNIX.refusal({}) is None
+    for origin in (f"http://{host}", "app://foux", "null", ""):
+        assert isinstance(UNIX.refusal({"host": host, "origin": origin}), OriginNotAllowed)
+    assert isinstance(UNIX.refusal({"forwarded": "for=x"}), ForwardedNotAllowed)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from codex_http_server.conversations.conversation import Conversation, Host
+from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.engine.base import CoreState, Engine, Past, PastItem, PastTurn
 from codex_http_server.errors import CoreTimeout
 from codex_http_server.eventlog.sqlite import SqliteLog
@@ -48,7 +49,7 @@ class Behind:
         self.log = SqliteLog(folder / "log.db", folder / "home", self.events.extend)
         self.log.open()
         record = ConversationRecord(id="c", thread_id=drafts.THREAD, working_directory="/")
-        host = cast(Host, SimpleNamespace(bind=lambda *_: None))
+        host = cast(Host, SimpleNamespace(bind=lambda *_: None, ledger=Ledger()))
         self.conversation = Conversation(record, self.log, cast(Engine, SlowCore()), host)
 
     def say(self, *said: Any) -> None:

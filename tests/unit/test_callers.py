@@ -16,9 +16,14 @@ def test_every_route_has_a_row_and_every_row_a_route() -> None:
     assert found == set(SCOPES)
 
 
+# A ticket only reads, and a session only begins with a code.
+CHANGES_NOTHING = {("POST", "/tickets"), ("POST", "/session"), ("DELETE", "/session")}
+
+
 def test_what_changes_something_needs_more_than_read() -> None:
     for (method, path), scope in SCOPES.items():
-        if method != "GET":
+        if method != "GET" and (method, path) not in CHANGES_NOTHING:
+            assert scope is not None, f"{method} {path}"
             assert scope is not Scope.READ, f"{method} {path}"
 
 

@@ -120,6 +120,25 @@ def test_a_secret_in_a_text_is_redacted(out: io.StringIO, secret: str) -> None:
     assert lines(out)[0]["event"] == "got [redacted]"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["cht_%s", "chs_%s and more", "/events?after=1&ticket=%s", "/events?ticket=%s&after=1"]
+    + ["http://127.0.0.1:3032/#code=%s", "/auth/callback?code=%s&state=x", "?access_token=%s"]
+    + ["Cookie: codex_http_3032=%s", "set-cookie: a=%s; Path=/", "{'ticket': 'chs_%s'}"],
+)
+def test_our_own_secrets_are_redacted_in_any_text(out: io.StringIO, text: str) -> None:
+    secret = "A0-_" * 10 + "xyz"
+    logging.getLogger("library").info("got %s", text % secret)
+    logs.get_logger("ours").info("x", path=text % secret, ticket=secret)
+    assert secret not in out.getvalue()
+    assert logs.REDACTED in out.getvalue()
+
+
+@pytest.mark.parametrize("text", ["exit code=1", "error code=core_unavailable", "max_token=5"])
+def test_what_only_looks_like_one_is_kept(text: str) -> None:
+    assert logs.redact_text(text) == text
+
+
 def test_a_structure_that_never_ends_is_cut(out: io.StringIO) -> None:
     endless: dict[str, Any] = {}
     endless["again"] = endless

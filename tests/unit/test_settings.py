@@ -146,6 +146,12 @@ def test_what_is_no_exact_origin_is_refused(text: str) -> None:
         ("heartbeat", "1e3"),
         ("request_timeout", "inf"),
         ("max_streams", "0"),
+        ("max_streams_per_caller", "0"),
+        ("max_requests_per_caller", "0"),
+        ("max_connections", "7"),
+        ("listen", "/run/x"),
+        ("listen", "tcp:3032"),
+        ("listen", "unix:"),
         ("item_limit", "-1"),
     ],
 )
@@ -172,10 +178,10 @@ def test_a_bad_value_in_the_file_is_refused_with_the_file(config: Path, line: st
 
 
 def test_an_unknown_key_is_refused_and_the_near_one_named(config: Path) -> None:
-    config.write_text("prot = 1\n")
+    config.write_text("poort = 1\n")
     with pytest.raises(SettingsError) as error:
         resolve({"config": str(config)}, {})
-    assert f"prot in {config}" in error.value.detail
+    assert f"poort in {config}" in error.value.detail
     assert error.value.hint == "Did you mean port?"
 
 
@@ -192,7 +198,63 @@ def test_a_named_file_that_is_absent_or_a_folder_is_refused(config: Path, tmp_pa
             resolve({}, {"CODEX_HTTP_CONFIG": str(path)})
 
 
+def test_a_socket_is_listened_on_at_a_path(config: Path) -> None:
+    assert resolve({"listen": "unix:/run/x"}, {}).listen == Path("/run/x")
+    assert resolve({"listen": "unix:///run/x"}, {}).listen == Path("/run/x")
+    assert resolve({"listen": "unix:x"}, {}).listen == Path.cwd() / "x"
+    config.write_text("listen = 'unix:x'\n")
+    assert resolve({"config": str(config)}, {}).listen == config.parent / "x"
+
+
+@pytest.mark.parametrize("name", ["host", "port"])
+def test_a_socket_rules_out_an_address_that_is_as_strong_or_stronger(
+    name: str, config: Path
+) -> None:
+    config.write_text("listen = 'unix:/run/x'\n")
+    with pytest.raises(SettingsError, match="two places") as error:
+        resolve({"config": str(config), name: "1"}, {})
+    assert f"--{name} and listen in {config}" in error.value.detail
+    with pytest.raises(SettingsError, match=f"CODEX_HTTP_{name.upper()} and CODEX_HTTP_LISTEN"):
+        resolve({}, {f"CODEX_HTTP_{name.upper()}": "1", "CODEX_HTTP_LISTEN": "unix:/run/x"})
+
+
+def test_a_socket_stands_before_a_weaker_address(config: Path) -> None:
+    config.write_text("port = 1\nhost = '127.0.0.1'\n")
+    settings = resolve({"config": str(config), "listen": "unix:/run/x"}, {"CODEX_HTTP_PORT": "2"})
+    assert settings.listen == Path("/run/x")
+
+
 def test_a_long_bad_value_does_not_fill_the_screen() -> None:
     with pytest.raises(SettingsError) as error:
         resolve({"port": "9" * 10_000}, {})
     assert len(error.value.detail) < 300
+
+
+# --- flags and lists of paths ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["true", "yes", "on", "1", "TRUE"])
+def test_a_flag_is_on_by_any_word_for_it(word: str) -> None:
+    assert resolve({}, {"CODEX_HTTP_REQUIRE_TOKEN": word}).require_token
+    assert resolve({"require_token": word}, {}).require_token
+
+
+def test_a_flag_in_the_file_is_a_boolean_and_the_command_line_may_undo_it(config: Path) -> None:
+    config.write_text("require_token = true\n")
+    assert resolve({"config": str(config)}, {}).require_token
+    assert not resolve({"config": str(config), "require_token": "False"}, {}).require_token
+
+
+def test_a_flag_takes_nothing_else(config: Path) -> None:
+    with pytest.raises(SettingsError, match="true or false"):
+        resolve({}, {"CODEX_HTTP_REQUIRE_TOKEN": "maybe"})
+    config.write_text("port = true\n")
+    with pytest.raises(SettingsError):
+        resolve({"config": str(config)}, {})
+
+
+def test_several_paths_start_where_they_were_written(config: Path, tmp_path: Path) -> None:
+    config.write_text('root = ["work", "/srv", "~/x", "work"]\n')
+    found = resolve({"config": str(config)}, {}).root
+    assert found == (tmp_path / "work", Path("/srv"), Path.home() / "x")
+    assert resolve({"root": ["/a", "/b"]}, {}).root == (Path("/a"), Path("/b"))

@@ -1,12 +1,12 @@
 """Who the core is signed in as, for /auth/status and snapshots.
 
-Owns the last known account, what is known to be wrong with it, and the merged rate limits. Two
-things of the core (0.163, measured) shape this file:
+Owns the last known account and what is known to be wrong with it; `usage.py` has its rate limits.
+Two things of the core (0.163, measured) shape this file:
 
 - It keeps the login that it read, none included: what another program does on the home it sees
   at the earliest when a turn is refused. So `auth.json` is watched, and a core that holds another
   login than the file is started anew (`renew`) as soon as no turn runs.
-- Its `account/rateLimits/updated` is mostly nulls, so it is merged here, and repeated only when
+- Its `account/rateLimits/updated` is mostly nulls, so it is passed on merged, and only when
   something changed.
 
 Before: api. After: engine.
@@ -19,7 +19,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -28,6 +28,7 @@ from codex_http_server.accounts import authfile, reasons
 from codex_http_server.accounts.authfile import AuthFile, Watch
 from codex_http_server.accounts.logins import Login, Logins, Method
 from codex_http_server.accounts.reasons import Known, Refusal
+from codex_http_server.accounts.usage import AccountUsage
 from codex_http_server.clock import now_ms
 from codex_http_server.engine.base import Account, CoreState, Engine, LoginRules
 from codex_http_server.errors import CoreRefused, ServerError
@@ -62,7 +63,7 @@ class Accounts:
         self.logins = logins
         self._append = append
         self._renew = renew
-        self._limits: dict[str, Any] = {}
+        self.usage = AccountUsage(engine)
         self.last: dict[str, Any] | None = None
         self.on_view: Callable[[dict[str, Any]], None] = lambda _: None  # told of each look
         self._watch = Watch(home / authfile.NAME)
@@ -86,7 +87,7 @@ class Accounts:
 
     async def status(self) -> dict[str, Any]:
         """The account as the core sees it now. Raises `CoreUnavailable`, `CoreTimeout`."""
-        await self._look()
+        await self.look()
         return await self._read()
 
     async def sign_in(self, method: Method, api_key: str | None) -> Login:
@@ -170,6 +171,7 @@ class Accounts:
                 self._refusal = None
                 self._news.set()
         if draft.type == events.ACCOUNT_UPDATED:
+            self.usage.forget()  # it may be another account's
             return draft if self._is_news(msgspec.json.decode(draft.data)) else None
         return draft
 
@@ -210,7 +212,7 @@ class Accounts:
 
     async def _tend(self) -> None:
         await self.logins.expire()
-        await self._look()
+        await self.look()
         if self._stale and self._engine.state.state == "ready":
             await self.logins.forget_left()
             if self._doubtful:
@@ -219,8 +221,9 @@ class Accounts:
             await self._read()
             self._stale = False
 
-    async def _look(self) -> None:
-        """See whether another program has changed auth.json."""
+    async def look(self) -> None:
+        """See whether another program has changed auth.json: one stat, if none has. Raises as
+        `status`."""
         if not self._watch.changed():
             return
         if self._renewing:  # the new core will read it
@@ -229,7 +232,15 @@ class Accounts:
         elif self._engine.state.state == "ready":
             async with self._looking:
                 if self._watch.changed():
-                    await self._changed()
+                    await self._take_in()
+
+    async def _take_in(self) -> None:
+        """Take a change in, or see it again next time."""
+        try:
+            await self._changed()
+        except BaseException:
+            self._watch.again()
+            raise
 
     async def _changed(self) -> None:
         file = self._watch.look()
@@ -254,7 +265,8 @@ class Accounts:
         if account is None or not account.requires_login or file.state != "present":
             return
         known = account.account_id is not None and file.account_id is not None
-        if account.auth_mode != file.mode or (known and account.account_id != file.account_id):
+        other = account.auth_mode != file.mode or (known and account.account_id != file.account_id)
+        if other or (file.mode == "apikey" and not await self._holds(file)):
             self._must_renew()
 
     def _must_renew(self) -> None:
@@ -264,7 +276,10 @@ class Accounts:
 
     async def _is_held(self, file: AuthFile) -> bool:
         """Whether the core holds just these tokens: then it has renewed them itself."""
-        held = await self._engine.held_token() if self._refusal is not None else None
+        return self._refusal is not None and await self._holds(file)
+
+    async def _holds(self, file: AuthFile) -> bool:
+        held = await self._engine.held_token()
         return held is not None and authfile.digest(held.encode()) == file.token
 
     def _is_mended(self, file: AuthFile) -> bool:
@@ -338,23 +353,9 @@ class Accounts:
 
     def _merge(self, draft: Draft) -> Draft | None:
         fresh: dict[str, Any] = msgspec.json.decode(draft.data).get("rateLimits") or {}
-        known = self._limits.get(str(fresh.get("limitId")), {})
-        merged = _merged(known, fresh)
-        if merged == known or set(merged) <= {"limitId"}:
+        merged = self.usage.heard(fresh, draft.at_ms)
+        if merged is None:
             return None
-        self._limits[str(fresh.get("limitId"))] = merged
         draft.data = raw({"rateLimits": merged})
         draft.synthetic = "merged"
         return draft
-
-
-def _merged(known: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
-    """`fresh` over `known`, window by window; a null says nothing."""
-    merged = dict(known)
-    for name, value in fresh.items():
-        old = merged.get(name)
-        if isinstance(value, dict) and isinstance(old, dict):
-            merged[name] = _merged(cast(dict[str, Any], old), cast(dict[str, Any], value))
-        elif value is not None:
-            merged[name] = value
-    return merged

@@ -18,16 +18,29 @@ from codex_http_server.api.idempotency import Idempotency
 from codex_http_server.api.limits import InFlight
 from codex_http_server.api.middleware import BodyCheck, GateKeeper, RequestLog
 from codex_http_server.api.openapi import describe
-from codex_http_server.api.routes import account, conversations, events, health, messages, page
+from codex_http_server.api.routes import (
+    account,
+    conversations,
+    events,
+    health,
+    messages,
+    page,
+    session,
+    tokens,
+    usage,
+)
 from codex_http_server.api.services import Services
 from codex_http_server.errors import ServerError
 
 ROUTERS = (
     health.router,
     account.router,
+    usage.router,
     conversations.router,
     messages.router,
     events.router,
+    session.router,
+    tokens.router,
     page.router,
 )
 

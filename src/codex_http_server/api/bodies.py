@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from codex_http_server.accounts.logins import KEY
-from codex_http_server.errors import InvalidDirectory, MessageTooLarge
+from codex_http_server.auth.callers import Scope
+from codex_http_server.auth.roots import inside
+from codex_http_server.auth.tokens import NAME
+from codex_http_server.errors import InvalidDirectory, MessageTooLarge, OutsideRoots
 from codex_http_server.records import Stated
 
 MESSAGE_MAX: Final = 1_048_576  # characters; the core's own limit (measured)
@@ -203,15 +207,38 @@ class LoginCallback(Body):
     )
 
 
-def check_directory(path: str) -> str:
+class BeginSession(Body):
+    """The one-time code that `codex-http-server open` has put into the page's address."""
+
+    code: str = Field(min_length=1, max_length=200)
+
+
+class MakeTicket(Body):
+    """The stream to open: the path of the events, with the filters of the query if any."""
+
+    path: str = Field(max_length=8000, examples=["/conversations/{id}/events"])
+
+
+class MakeToken(Body):
+    """A new token. Without `scopes`: read, drive, login, approve."""
+
+    name: str = Field(pattern=f"^{NAME.pattern}$", description="Names it in lists and logs.")
+    scopes: list[Scope] | None = Field(default=None, min_length=1)
+    expires_at: AwareDatetime | None = None
+
+
+def check_directory(path: str, roots: Sequence[Path] | None) -> str:
     """A working directory, normalised. The core takes any path, so it is checked here.
 
-    Raises `InvalidDirectory`.
+    With `roots`, what lies outside is refused before anything is said about it.
+    Raises `InvalidDirectory`, `OutsideRoots`.
     """
     problem = None
     try:
         if "\0" in path or not Path(path).is_absolute():
             problem = "must be an absolute path"
+        elif roots is not None and not inside(os.path.normpath(path), roots):
+            raise _outside(path)
         elif not Path(path).exists():
             problem = "does not exist"
         elif not Path(path).is_dir():
@@ -224,3 +251,11 @@ def check_directory(path: str) -> str:
             errors=[{"field": "working_directory", "message": problem}],
         )
     return os.path.normpath(path)
+
+
+def _outside(path: str) -> OutsideRoots:
+    return OutsideRoots(
+        f"working_directory {path[:300]!r} is outside the directories that this caller may use.",
+        hint="Name one inside them, have the server started with --root, or send a token with the"
+        " scope elevate.",
+    )

@@ -10,6 +10,7 @@ import hashlib
 import re
 from typing import Final
 
+import msgspec
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +23,9 @@ from codex_http_server.eventlog.base import EventLog
 from codex_http_server.records import AnswerRecord
 
 KEY_MAX: Final = 255  # characters
+NOT_KEPT: Final = frozenset({"/tokens", "/tickets", "/session", "/auth/login"})
+"""Paths whose answers hold secrets: only that there was one is written down."""
+SECRET: Final = 0  # the status of an answer that is not kept
 _OWN_WAY: Final = re.compile(r"/conversations/[^/]+/messages/?")
 _KEPT_HEADERS: Final = frozenset({"content-type", "location", "cache-control"})
 
@@ -79,8 +83,11 @@ class Idempotency:
             held.append(message)
 
         await self._app(scope, receive, hold)
-        if held and held[0]["status"] < 500:
-            self._log.append(None, (), [_record(place, body_hash, held)])
+        record = _record(place, body_hash, held) if held else None
+        if record is not None and scope["path"].rstrip("/") in NOT_KEPT:
+            record = _without_answer(record)
+        if record is not None and record.status < 500:
+            self._log.append(None, (), [record])
             await self._log.durable()
         for message in held:
             await send(message)
@@ -108,7 +115,19 @@ def _record(place: tuple[str, str], body_hash: str, held: list[Message]) -> Answ
     )
 
 
+def _without_answer(record: AnswerRecord) -> AnswerRecord | None:
+    """That a request was answered, without the answer; nothing for one that was refused."""
+    if record.status >= 400:
+        return None
+    return msgspec.structs.replace(record, status=SECRET, headers=[], body=b"")
+
+
 def _stored(record: AnswerRecord, body_hash: str) -> Response:
     if record.body_hash != body_hash:
         raise errors.KeyReused("This Idempotency-Key came with another body before.")
+    if record.status == SECRET:
+        raise errors.AnswerNotKept(
+            "This request was answered before, and its answer holds a secret: it was not kept.",
+            hint="If that answer never reached you, ask again with another Idempotency-Key.",
+        )
     return Response(record.body, record.status, dict(record.headers))

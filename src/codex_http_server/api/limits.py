@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -41,11 +41,9 @@ class Streams:
         if reason is not None:
             raise TooManyRequests(f"{reason[:1].upper()}{reason[1:]}.")
 
-    @contextmanager
-    def one(self, caller: Caller) -> Generator[None]:
+    def one(self, caller: Caller) -> AbstractContextManager[None]:
         """Count one while the block runs."""
-        with _counted(self._open, caller.name):
-            yield
+        return _counted(self._open, caller.name)
 
 
 class InFlight:

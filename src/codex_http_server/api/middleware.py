@@ -1,7 +1,7 @@
 """What every request passes before its route. Pure ASGI.
 
 From the outside in: request id, log line and security headers, and the bodies of event streams,
-which pass nothing else; the gate (Host, Origin, proxy); the body (JSON,
+which pass nothing else; the gate (Host, Origin); the body (JSON,
 bounded, complete). CORS headers come from Starlette, between the first two.
 """
 
@@ -17,9 +17,11 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codex_http_server import errors
+from codex_http_server.api.doorkeeper import CALLER
 from codex_http_server.api.eventstream import write_body
 from codex_http_server.api.headers import EVERYWHERE, REQUEST_ID
 from codex_http_server.api.problems import on_unexpected, problem
+from codex_http_server.auth.callers import Caller
 from codex_http_server.auth.policy import Gate
 from codex_http_server.clock import new_id
 from codex_http_server.errors import ServerError
@@ -99,7 +101,14 @@ class _Observed:
             ms=round(seconds * 1000, 1),
             received=self._received,
             sent=self._sent,
+            **_by(self._scope),
         )
+
+
+def _by(scope: Scope) -> dict[str, str]:
+    """Who called, once that is known."""
+    found = scope.get(CALLER)
+    return {"caller": found.name} if isinstance(found, Caller) else {}
 
 
 class GateKeeper:
@@ -111,7 +120,8 @@ class GateKeeper:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            refusal = self._gate.refusal(Headers(scope=scope))
+            arrived = scope.get("server") or ("", None)
+            refusal = self._gate.refusal(Headers(scope=scope), arrived[0])
             if refusal is not None:
                 await problem(refusal, scope["request_id"])(scope, receive, send)
                 return

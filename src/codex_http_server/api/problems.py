@@ -17,7 +17,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from codex_http_server import errors
-from codex_http_server.errors import ServerError, StartError
+from codex_http_server.errors import (
+    InvalidToken,
+    ServerError,
+    StartError,
+    Unauthorized,
+)
 from codex_http_server.logs import get_logger
 
 log = get_logger(__name__)
@@ -27,6 +32,12 @@ MEDIA_TYPE: Final = "application/problem+json"
 STATUS: Final[dict[str, int]] = {
     "bad_request": 400,
     "bad_cursor": 400,
+    "token_in_url": 400,
+    "unauthorized": 401,
+    "token_required": 401,
+    "invalid_token": 401,
+    "invalid_ticket": 401,
+    "invalid_code": 401,
     "forbidden": 403,
     "origin_not_allowed": 403,
     "forwarded_not_allowed": 403,
@@ -35,11 +46,13 @@ STATUS: Final[dict[str, int]] = {
     "agent_self_access": 403,
     "peer_unknown": 403,
     "elevate_required": 403,
+    "outside_roots": 403,
     "not_found": 404,
     "conversation_not_found": 404,
     "item_not_found": 404,
     "message_not_found": 404,
     "login_not_found": 404,
+    "token_not_found": 404,
     "method_not_allowed": 405,
     "body_timeout": 408,
     "headers_timeout": 408,
@@ -54,6 +67,8 @@ STATUS: Final[dict[str, int]] = {
     "login_ended": 409,
     "idempotency_key_reused": 409,
     "request_in_progress": 409,
+    "answer_not_kept": 409,
+    "token_name_taken": 409,
     "body_too_large": 413,
     "message_too_large": 413,
     "target_too_long": 414,
@@ -65,6 +80,8 @@ STATUS: Final[dict[str, int]] = {
     "login_state_mismatch": 422,
     "too_many_requests": 429,
     "headers_too_large": 431,
+    "too_many_attempts": 429,
+    "quota_exceeded": 429,
     "internal": 500,
     "log_damaged": 500,
     "unavailable": 503,
@@ -73,6 +90,7 @@ STATUS: Final[dict[str, int]] = {
     "login_issuer_failed": 503,
     "stopping": 503,
     "too_many_connections": 503,
+    "tokens_unusable": 503,
     "storage_full": 507,
 }
 
@@ -93,6 +111,9 @@ def problem(error: ServerError, request_id: str) -> Response:
     headers = {"Cache-Control": "no-store"}
     if error.retry_after:
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthorized):  # RFC 6750, section 3
+        wrong = isinstance(error, InvalidToken)
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if wrong else "Bearer"
     return JSONResponse(body | error.extra, status, headers, media_type=MEDIA_TYPE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -14,7 +15,10 @@ from codex_http_server.accounts.accounts import Accounts
 from codex_http_server.accounts.signin import SignIn
 from codex_http_server.api.limits import Streams
 from codex_http_server.auth.callers import LOCAL, Caller
+from codex_http_server.auth.keyring import Keyring
+from codex_http_server.auth.pages import Sessions
 from codex_http_server.auth.policy import Gate
+from codex_http_server.auth.tickets import Tickets
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
 from codex_http_server.engine.neighbours import Neighbours
@@ -49,6 +53,11 @@ class Services:
     streams: Streams
     max_requests: int
     max_body: int
+    keyring: Keyring
+    tickets: Tickets
+    sessions: Sessions
+    page_codes: Path
+    roots: tuple[Path, ...]
     recognise: Callable[[RequestScope], Awaitable[Caller]] = everyone_is_local
     protocol: Protocols = field(default_factory=Protocols)
 

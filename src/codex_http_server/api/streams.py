@@ -6,6 +6,7 @@ EventSource gives up for good on those.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -19,6 +20,8 @@ from codex_http_server.clock import now_ms
 from codex_http_server.events import Event, transient
 
 OVERLOAD_RETRY: Final = b"retry: 5000\n"
+ENDED: Final = "the token, ticket or session of this stream holds no longer"
+CHECK: Final = 2.0  # seconds between looks at whether the caller's token, ticket or session holds
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,10 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Plan:
-    """One stream: what is read, which events pass, how they are framed, when it ends."""
+    """One stream: what is read, which events pass, how they are framed, when it ends.
+
+    `holds` is asked again and again; where it says no, the caller may read no further.
+    """
 
     conversation_id: str | None
     cursor: Cursor
@@ -39,6 +45,12 @@ class Plan:
     heartbeat_data: bool = False
     passes: Callable[[Event], bool] | None = None
     last: Callable[[Event], bool] | None = None
+    holds: Callable[[], bool] | None = None
+
+    @staticmethod
+    def holding(caller: Caller) -> Callable[[], bool] | None:
+        """What `holds` is for this caller: a local one has nothing that could end."""
+        return None if caller.via == "local" else caller.holds
 
     def filtered(self, passes: Callable[[Event], bool]) -> Plan:
         """The same stream with only some of its events."""
@@ -67,14 +79,48 @@ def respond(services: Services, plan: Plan, caller: Caller) -> EventStream:
     return EventStream(body)
 
 
+class _Pulse:
+    """When a stream is due to beat, and to ask whether its caller's credential still holds."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._now = asyncio.get_running_loop().time
+        self._beat = self._now() + plan.heartbeat
+        self._look = self._now()
+
+    def left(self) -> float:
+        """How long to wait for events."""
+        due = self._beat if self._plan.holds is None else min(self._beat, self._look)
+        return max(0.0, due - self._now())
+
+    def revoked(self) -> bool:
+        """Whether the credential is known to hold no longer."""
+        if self._plan.holds is None or self._now() < self._look:
+            return False
+        self._look = self._now() + CHECK
+        return not self._plan.holds()
+
+    def wrote(self) -> None:
+        """The stream was not silent: the next beat is a whole heartbeat away."""
+        self._beat = self._now() + self._plan.heartbeat
+
+    def due(self) -> bool:
+        """Whether it is time for a sign of life."""
+        return self._now() >= self._beat
+
+
 async def follow(services: Services, plan: Plan, write: Write) -> None:
-    """Write the frames of a stream until its last event or until the server stops."""
-    feed = services.feed
+    """Write the frames of a stream until its last event, until the server stops, or until what
+    its caller showed holds no longer."""
+    feed, pulse = services.feed, _Pulse(plan)
     with feed.reader(plan.conversation_id, plan.cursor.after) as reader:
         while True:
-            batch = await reader.next(plan.heartbeat)
-            if batch.ended:
-                await write(sse.bare_frame(core_frame(services, "the server is stopping")))
+            batch = await reader.next(pulse.left())
+            reason = "the server is stopping" if batch.ended else None
+            if pulse.revoked():
+                reason = ENDED
+            if reason is not None:
+                await write(sse.bare_frame(core_frame(services, reason)))
                 return
             chosen, done = _choose(plan, batch.events)
             chunk = plan.frames(chosen)
@@ -82,8 +128,10 @@ async def follow(services: Services, plan: Plan, write: Write) -> None:
                 chunk = b"".join(map(sse.bare_frame, batch.notices)) + chunk
             if chunk:
                 await write(chunk)
-            elif not batch.events:
+                pulse.wrote()
+            elif pulse.due():
                 await write(_beat(plan))
+                pulse.wrote()
             if done:
                 return
 

@@ -6,13 +6,13 @@ who calls, by the peers, tokens and tickets of this folder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
 
-from codex_http_server.errors import ScopeRequired
+from codex_http_server.errors import ScopeRequired, TokenRequired
 
 
 class Scope(StrEnum):
@@ -42,20 +42,30 @@ TOKENLESS: Final = frozenset({Scope.READ, Scope.DRIVE, Scope.LOGIN, Scope.APPROV
 """What a caller without a token may do: the same user, on this machine."""
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Caller:
-    """Who makes a request. `name` is stable and no secret: limits, quotas and logs go by it."""
+    """Who makes a request. `name` is stable and no secret: limits, quotas and logs go by it.
 
-    name: str  # `local`, `token:<name>`, `page:<id>`, `ticket:<id>`
-    via: Literal["local", "token", "page", "ticket"]
+    `holds` says whether what the caller showed is still good: a stream asks again and again.
+    """
+
+    name: str  # `local`, `token:<name>`, `page:<id>`; a ticket has its maker's; `nobody`
+    via: Literal["local", "token", "page", "ticket", "none"]
     scopes: frozenset[Scope]
+    holds: Callable[[], bool] = field(default=_always, compare=False, repr=False)
 
     def may(self, scope: Scope) -> bool:
         """Whether the caller has this scope."""
         return scope in self.scopes
 
     def need(self, scope: Scope) -> None:
-        """Raises `ScopeRequired` where the caller lacks `scope`."""
+        """Raises `ScopeRequired` where the caller lacks `scope`; `TokenRequired` for nobody."""
+        if self.via == "none" and not self.may(scope):
+            raise TokenRequired("This needs a token.", hint=_HINTS["none"], scope=str(scope))
         if not self.may(scope):
             raise ScopeRequired(
                 f"This needs the scope {scope}, which this caller ({self.via}) does not have.",
@@ -66,11 +76,16 @@ class Caller:
 
 _HINTS: Final = {
     "local": "Send a token that has it: Authorization: Bearer …; make one with"
-    " `codex-http-server token`.",
-    "token": "Use a token that has it; `codex-http-server token` makes one.",
-    "page": "Open the page with `codex-http-server open`, or send a token that has it.",
+    " `codex-http-server token create`.",
+    "token": "Use a token that has it; `codex-http-server token create` makes one.",
+    "page": "Send a token that has it; `codex-http-server token create` makes one.",
     "ticket": "A ticket opens one event stream and nothing else.",
+    "none": "Send one: Authorization: Bearer …; `codex-http-server token create` makes one. The"
+    " page gets its own way in by `codex-http-server open`.",
 }
 
 LOCAL: Final = Caller("local", "local", TOKENLESS)
 """The same OS user on this machine, without a token."""
+
+NOBODY: Final = Caller("nobody", "none", frozenset())
+"""Who has shown nothing where something must be shown: only what is public is open."""

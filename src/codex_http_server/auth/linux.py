@@ -4,7 +4,7 @@ Owns the conclusions. A socket's holder is found by the inode, in /proc/<pid>/fd
 processes are those below the keeper, which adopts their orphans. Every reading of /proc may be
 overtaken by forks and exits, so a process passes only on the way up from it to the first process
 of the machine, read after it was found; and where nobody is found, nobody passes while the core
-has, or just had, processes that could be the one.
+has, or just had, processes that could be the one, or while processes were born as we looked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
+from itertools import islice
 from typing import Final
 
 from codex_http_server.auth.peers import (
@@ -38,6 +39,8 @@ log = get_logger(__name__)
 
 LONGEST: Final = 2.0  # seconds for one look, whatever there is to be read (0.05 measured)
 BUSY: Final = 10.0  # seconds for which the core counts as having had processes
+LOOKS: Final = 3  # for one that is not found
+SHORT: Final = 32  # processes that the first of them passes by
 RECENT: Final = 16  # processes looked at first, because they called before
 TRIES: Final = 20  # times that a process may be adopted while we go up from it
 TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -124,7 +127,7 @@ class LinuxPeers:
 
 
 HIDDEN: Final = unknown(
-    "The process that called can't be found, and the agent runs commands that it could be one of."
+    "The process that called can't be found, and the agent may have started it."
 )
 LATE: Final = unknown(f"The process that called was not found in {LONGEST:g} s.")
 
@@ -135,32 +138,46 @@ class Looks:
     def __init__(self, processes: Processes, mark: Mark) -> None:
         self._processes = processes
         self._mark = mark
+        self._known: dict[int, Born] = {}  # as of the last look
         self._recent: OrderedDict[int, None] = OrderedDict()
         self._busy_until = 0.0
 
     def find(self, inodes: Collection[int], roots: Collection[int]) -> dict[int, Verdict]:
-        """A verdict on the holder of each of these sockets. A second look at those that would be
-        refused because nobody was found: a socket may be on its way from one to another."""
-        end = time.monotonic() + LONGEST
-        found = self._look(set(inodes), roots, end)
-        again = {inode for inode, verdict in found.items() if verdict is HIDDEN}
-        return found | self._look(again, roots, end) if again else found
+        """A verdict on the holder of each of these sockets.
 
-    def _look(self, left: set[int], roots: Collection[int], end: float) -> dict[int, Verdict]:
-        known = self._processes.all()
+        The first look is a short one: it takes what the last one knew, and passes by the most
+        likely processes only. For those who are not found all is read anew; and once more if
+        processes were born meanwhile, as on a busy machine they are.
+        """
+        end = time.monotonic() + LONGEST
+        found: dict[int, Verdict] = {}
+        left = set(inodes)
+        for number in range(LOOKS):
+            found |= self._look(set(left), roots, end, anew=number > 0)
+            left = {inode for inode in left if found[inode] is HIDDEN}
+            if not left or (number and time.monotonic() < self._busy_until):
+                break
+        return found
+
+    def _look(
+        self, left: set[int], roots: Collection[int], end: float, *, anew: bool
+    ) -> dict[int, Verdict]:
+        newest = self._processes.newest()
+        known = self._known = self._processes.all({} if anew else self._known)
         agents = below(roots, known)
         found, blind = self._held_by_agents(left, agents, end)
         if blind or agents.difference(roots):
             self._busy_until = time.monotonic() + BUSY
         left -= found.keys()
-        for pid in self._others(known, agents):
+        for pid in islice(self._others(known, agents), None if anew else SHORT):
             if not left or time.monotonic() > end:
                 break
             held = left.intersection(self._processes.sockets(pid) or ())
             if held:
                 found |= dict.fromkeys(held, self._holder(pid, known[pid], roots))
                 left -= held
-        return found | dict.fromkeys(left, self._nobody(end))
+        unsure = bool(left) and (not anew or self._processes.newest() != newest)
+        return found | dict.fromkeys(left, self._nobody(end, unsure))
 
     def _held_by_agents(
         self, wanted: set[int], agents: Collection[int], end: float
@@ -198,13 +215,15 @@ class Looks:
         while len(self._recent) > RECENT:
             self._recent.popitem(last=False)
 
-    def _nobody(self, end: float) -> Verdict:
+    def _nobody(self, end: float, unsure: bool) -> Verdict:
         """The verdict where no holder was found: a process that hides its files, as programs with
-        more rights than we have do. One of the agent's can make itself such."""
+        more rights than we have do. One of the agent's can make itself such; and one that goes on
+        in a new child all the time is in no list of processes. `unsure`: the list may lack some,
+        or some have been born as it was gone through."""
         now = time.monotonic()
         if now > end:
             return LATE
-        return HIDDEN if now < self._busy_until else FINE
+        return HIDDEN if unsure or now < self._busy_until else FINE
 
     def caller(self, pid: int, met: float, roots: Collection[int]) -> Verdict:
         """The verdict on the process that opened a Unix socket at `met` s after the start of the

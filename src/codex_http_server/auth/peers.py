@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -77,7 +78,7 @@ class Mark:
         return value is not None and value != self.ours and self.folder in Path(value).parents
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Peer:
     """One connection's other end, as the kernel knew it when the connection was made.
 
@@ -186,6 +187,8 @@ Round = Sequence[tuple[Peer, "asyncio.Future[Verdict]"]]
 def _settle(round_: Round, found: Sequence[Verdict], loop: asyncio.AbstractEventLoop) -> None:
     for (peer, waiting), verdict in zip(round_, found, strict=True):
         peer.verdict = verdict
+        if verdict is FINE:
+            peer.ends = None  # it will not be asked again
         if verdict.refusal is PeerUnknown:
             loop.call_later(AGAIN, _forget, peer)
         if not waiting.done():  # the request may have been given up
@@ -202,8 +205,13 @@ def _forget(peer: Peer) -> None:
     peer.verdict = None
 
 
+@lru_cache(256)
 def is_loopback(address: str) -> bool:
     """Whether an address never leaves this machine; IPv4 written as IPv6 too."""
+    return ip_address(plain(address)).is_loopback
+
+
+def plain(address: str) -> str:
+    """An address without the interface, and as IPv4 where it is IPv4 written as IPv6."""
     found = ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_loopback
+    return str(getattr(found, "ipv4_mapped", None) or found)

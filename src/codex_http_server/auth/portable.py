@@ -25,6 +25,7 @@ from codex_http_server.auth.peers import (
     Peer,
     Verdict,
     is_loopback,
+    plain,
     unknown,
 )
 
@@ -56,7 +57,8 @@ class ProcessList:
             theirs, ours = line.getpeername()[:2], line.getsockname()[:2]
         except OSError:  # it has gone already
             return Peer(verdict=GONE)
-        peer = Peer(address=theirs[0], ends=(line.family, theirs, ours))
+        ends = (plain(theirs[0]), theirs[1]), (plain(ours[0]), ours[1])
+        peer = Peer(address=theirs[0], ends=(line.family, *ends))
         if not (is_loopback(theirs[0]) or is_loopback(ours[0])):
             peer.verdict = ELSEWHERE
         return peer
@@ -142,7 +144,11 @@ def _connections(process: psutil.Process) -> set[Ends]:
         found = process.net_connections("tcp")
     except (psutil.Error, OSError):
         return set()
-    return {((c.laddr.ip, c.laddr.port), (c.raddr.ip, c.raddr.port)) for c in found if c.raddr}
+    return {
+        ((plain(c.laddr.ip), c.laddr.port), (plain(c.raddr.ip), c.raddr.port))
+        for c in found
+        if c.raddr
+    }
 
 
 def _mark(process: psutil.Process, mark: Mark) -> str | None:

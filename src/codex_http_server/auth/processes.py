@@ -29,13 +29,27 @@ class Processes:
     def __init__(self, root: Path = Path("/proc")) -> None:
         self._root = str(root)
 
-    def all(self) -> dict[int, Born]:
-        """Every process, by pid: 16 µs each."""
-        found = ((int(name), self.born(int(name))) for name in self._names())
-        return {pid: born for pid, born in found if born is not None}
+    def all(self, known: Mapping[int, Born]) -> dict[int, Born]:
+        """Every process, by pid: 16 µs for each that is not `known`.
 
-    def _names(self) -> list[str]:
-        return [name for name in os.listdir(self._root) if name.isdigit()]  # noqa: PTH208
+        One that is known is not read again while its parent lives. So it may be another by now,
+        if its number was used again.
+        """
+        names = os.listdir(self._root)  # noqa: PTH208 # pathlib takes three times as long
+        living = {int(name) for name in names if name.isdigit()}
+        found: dict[int, Born] = {}
+        for pid in living:
+            born = known.get(pid)
+            if born is None or (born.parent and born.parent not in living):
+                born = self.born(pid)
+            if born is not None:
+                found[pid] = born
+        return found
+
+    def newest(self) -> bytes:
+        """The number that was given to a process last: another one means that some were born."""
+        with open(f"{self._root}/loadavg", "rb") as file:  # noqa: PTH123
+            return file.read().rpartition(b" ")[2]
 
     def born(self, pid: int) -> Born | None:
         """One process; None if there is none."""
@@ -50,7 +64,7 @@ class Processes:
         folder = f"{self._root}/{pid}/fd"
         found: set[int] = set()
         try:
-            for name in os.listdir(folder):  # noqa: PTH208 # pathlib takes three times as long
+            for name in os.listdir(folder):  # noqa: PTH208 # as above
                 inode = _inode(f"{folder}/{name}")
                 if inode:
                     found.add(inode)

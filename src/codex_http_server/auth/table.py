@@ -24,6 +24,14 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", "/"): None,
     ("GET", "/page/{name}"): None,
     ("POST", "/interrupt"): Scope.DRIVE,
+    # who calls: /session is how the page comes in, and tells every caller what it may do
+    ("POST", "/session"): None,
+    ("GET", "/session"): None,
+    ("DELETE", "/session"): None,
+    ("POST", "/tickets"): Scope.READ,
+    ("GET", "/tokens"): Scope.ADMIN,
+    ("POST", "/tokens"): Scope.ADMIN,
+    ("DELETE", "/tokens/{name}"): Scope.ADMIN,
     # the account
     ("GET", "/auth/status"): Scope.READ,
     ("POST", "/auth/login"): Scope.LOGIN,
@@ -31,12 +39,14 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("POST", "/auth/login/{login_id}"): Scope.LOGIN,
     ("DELETE", "/auth/login/{login_id}"): Scope.LOGIN,
     ("POST", "/auth/logout"): Scope.LOGIN,
+    ("GET", "/auth/usage"): Scope.READ,
     # conversations
     ("POST", "/conversations"): Scope.DRIVE,
     ("GET", "/conversations"): Scope.READ,
     ("GET", _ONE): Scope.READ,
     ("PATCH", _ONE): Scope.DRIVE,
     ("GET", f"{_ONE}/items"): Scope.READ,
+    ("GET", f"{_ONE}/usage"): Scope.READ,
     ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"): Scope.READ,
     ("POST", f"{_ONE}/interrupt"): Scope.DRIVE,
     # messages

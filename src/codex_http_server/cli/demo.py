@@ -23,7 +23,7 @@ import typer
 from codex_http_server import runtime
 from codex_http_server.cli.browser import has_screen
 from codex_http_server.cli.options import takes_settings
-from codex_http_server.cli.serve import run, settings_of
+from codex_http_server.cli.serve import run, settings_of, token_of_environment
 from codex_http_server.settings import Flags
 from codex_http_server.testing.demo_script import demo_script
 from codex_http_server.testing.provider import Provider
@@ -48,9 +48,10 @@ def demo(
 ) -> None:
     """Show the real Codex core at work, offline, with a scripted model.
 
-    Its home and its data are temporary: --codex-home, --data-dir, --config and the
+    Its home and its data are temporary: --codex-home, --data-dir, --listen, --config and the
     environment have no effect here.
     """
+    token_of_environment()  # has no effect, and is nothing for the agent to find
     with tempfile.TemporaryDirectory(prefix="codex-demo-") as folder:
         root = _folders(Path(folder).resolve())
         # The core makes no helper binaries for a home below the temporary folder (measured),
@@ -80,7 +81,9 @@ def _configure(home: Path, provider: Provider) -> None:
 
 
 def _own(flags: Flags, root: Path) -> Flags:
-    """The demo's settings: a free port, a quiet log, its own home; flags may change the rest."""
+    """The demo's settings: a free port, which a browser can reach, a quiet log, its own home;
+    flags may change the rest."""
+    flags = {name: value for name, value in flags.items() if name != "listen"}
     fixed = {"codex_home": str(root / "home"), "data_dir": str(root / "state" / "data")}
     return {"port": "0", "log_level": "warning", **flags, **fixed}
 

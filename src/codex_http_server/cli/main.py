@@ -8,7 +8,8 @@ from typing import Annotated, Final
 import typer
 
 from codex_http_server import __version__
-from codex_http_server.cli import demo, doctor, login, serve
+from codex_http_server.cli import demo, doctor, login, serve, token
+from codex_http_server.cli.open import open_page
 
 GROUP_OPTIONS: Final = ("--help", "--version", "--install-completion", "--show-completion")
 
@@ -23,6 +24,8 @@ app.command("demo")(demo.demo)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("doctor")(doctor.doctor)
+app.command("open")(open_page)
+app.add_typer(token.app, name="token")
 
 
 def _version(wanted: bool) -> None:

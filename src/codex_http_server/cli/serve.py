@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from codex_http_server import logs, runtime
+from codex_http_server.cli.handover import take_token
 from codex_http_server.cli.options import takes_settings
 from codex_http_server.errors import StartError
 from codex_http_server.settings import Flags, Settings, resolve
@@ -35,9 +36,18 @@ def serve(
     ] = False,
 ) -> None:
     """Run the server. It starts the Codex core itself."""
+    token = token_of_environment()
     settings = settings_of(flags, os.environ)
-    plan = runtime.Plan(settings, _listening, exit_with_parent=exit_with_parent)
+    plan = runtime.Plan(settings, _listening, exit_with_parent=exit_with_parent, token=token)
     run(runtime.serve(plan))
+
+
+def token_of_environment() -> str | None:
+    """See handover.py: may start this process anew. Exits 2 for a token that is none."""
+    try:
+        return take_token(os.environ)
+    except StartError as error:
+        raise refuse(error) from error
 
 
 def settings_of(flags: Flags, environ: Any, *, read_file: bool = True) -> Settings:

@@ -18,7 +18,9 @@ from codex_http_server import events
 from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import now_ms
 from codex_http_server.conversations import policy, views
+from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.login import Login
+from codex_http_server.conversations.quota import Over
 from codex_http_server.conversations.thread import ThreadLink
 from codex_http_server.engine.base import Engine, Thread
 from codex_http_server.errors import NoTurn, ServerError
@@ -27,6 +29,7 @@ from codex_http_server.events import TEXT_DELTAS, Draft, Event, raw
 from codex_http_server.logs import get_logger
 from codex_http_server.records import ConversationRecord, Record, Stated
 from codex_http_server.state import Open, OpenItem
+from codex_http_server.usage import RECENT, Meter
 
 log = get_logger(__name__)
 
@@ -55,6 +58,11 @@ class Host(Protocol):
         """The login of the core's home."""
         ...
 
+    @property
+    def ledger(self) -> Ledger:
+        """What was spent, and whether there is room for more."""
+        ...
+
     def bind(self, thread_id: str, conversation: Conversation) -> None:
         """From now on the events of this thread go to this conversation."""
         ...
@@ -75,6 +83,7 @@ class Conversation:
         self.engine = engine
         self.host = host
         self.open = Open()
+        self.meter = Meter(record.id)
         self.turn_policies: dict[str, msgspec.Raw] = {}
         self.on_appended: Callable[[Sequence[Draft]], None] = lambda _: None
         self.starting = False
@@ -89,9 +98,12 @@ class Conversation:
     def id(self) -> str:
         return self.record.id
 
-    def set_starting(self, starting: bool) -> None:
-        """A turn was asked for: the conversation is busy from now on, not only when it began."""
-        self.starting = starting
+    def set_starting(self, caller: str | None) -> None:
+        """A turn was asked for by `caller`: the conversation is busy from now on, not only when
+        it began. None: no turn is about to begin."""
+        self.starting = caller is not None
+        self.meter.starting = caller
+        self.host.ledger.touch(self.meter)
         self.record.status = self._status()
 
     def _status(self) -> Literal["idle", "running"]:
@@ -148,6 +160,12 @@ class Conversation:
         body = {"turnId": turn_id, "silent_seconds": silent_ms // 1000}
         self.append([Draft(events.TURN_STALLED, raw(body), now_ms(), turn_id=turn_id)])
 
+    def exceeded(self, turn_id: str, over: Over) -> None:
+        """Tell once that a turn passed a quota and is being interrupted."""
+        if not self.meter.running[turn_id].told:
+            body = {"turnId": turn_id} | self.host.ledger.view(over)
+            self.append([Draft(events.QUOTA_EXCEEDED, raw(body), now_ms(), turn_id=turn_id)])
+
     def append(self, drafts: Sequence[Draft], records: Sequence[Record] = ()) -> None:
         """Fold the drafts into the state and append them, with what they change, in one commit."""
         if not drafts:
@@ -163,9 +181,12 @@ class Conversation:
         if bool(self.open) is not was_open:
             self.record.open_since = next_seq if self.open else 0
         changed = [self.record] if self._face() != before else []
-        self.log.append(self.id, drafts, [*records, *changed])
+        turns = self.host.ledger.note(self.meter, drafts)
+        self.log.append(self.id, drafts, [*records, *turns, *changed])
         self.on_appended(drafts)
         self.wake()
+        if any(draft.type == events.USAGE for draft in drafts):
+            self.host.ledger.look()
 
     def _face(self) -> tuple[object, ...]:
         record = self.record
@@ -277,12 +298,16 @@ class Conversation:
     async def recover(self, in_doubt: bool, on_event: Callable[[Event], None]) -> None:
         """Rebuild what was open from the log, `on_event` seeing each event since. Whether it
         goes on is known once the core is."""
+        recent = await self.log.ledger(self.id, None, RECENT)
+        self.meter.restore(await self.log.spent(self.id), recent[::-1], self.record.thread_id)
         after = self.record.open_since - 1
         while self.record.open_since and (page := await self.log.read(self.id, after, REPLAY)):
             for event in page:
                 self.open.apply(event)
+                self.meter.replay(event)
                 on_event(event)
             after = page[-1].seq
+        self.host.ledger.touch(self.meter)
         self.thread.behind = in_doubt or bool(self.open)
         if not self.open and (self.record.open_since or self.record.status != "idle"):
             self.record.open_since, self.record.status = 0, "idle"

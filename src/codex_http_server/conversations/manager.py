@@ -15,8 +15,10 @@ from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import new_id, now_ms
 from codex_http_server.conversations import policy
 from codex_http_server.conversations.conversation import Conversation
+from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.login import Login, NoLogin
 from codex_http_server.conversations.messages import Messages
+from codex_http_server.conversations.quota import Over
 from codex_http_server.conversations.watchdog import Limits, Watchdog
 from codex_http_server.engine.base import CoreState, Engine, Question, Thread
 from codex_http_server.errors import (
@@ -31,6 +33,7 @@ from codex_http_server.events import Draft, raw
 from codex_http_server.logs import bind, get_logger
 from codex_http_server.records import ConversationRecord, Stated
 from codex_http_server.state import Phase
+from codex_http_server.usage import Meter
 
 log = get_logger(__name__)
 
@@ -62,8 +65,10 @@ class Open(NamedTuple):
 class Manager:
     """The `Listener` of the engine and the `Host` of the conversations."""
 
-    def __init__(self, log: EventLog, limits: Limits) -> None:
+    def __init__(self, log: EventLog, limits: Limits, ledger: Ledger) -> None:
         self._log = log
+        self._ledger = ledger
+        ledger.on_passed = self._end_for_quota
         self._watchdog = Watchdog(limits, self._interrupt_silent)
         self._engine: Engine | None = None
         self._open: dict[str, Open] = {}
@@ -95,6 +100,10 @@ class Manager:
     @property
     def holds_back(self) -> bool:
         return self._watchdog.holds_back
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
 
     def bind(self, thread_id: str, conversation: Conversation) -> None:
         self._threads[thread_id] = conversation
@@ -266,6 +275,7 @@ class Manager:
 
     async def recover(self) -> None:
         """After a start: take in what an earlier server left open, and what waits."""
+        await self._ledger.open(self._log)
         for record in await self._log.unfinished():
             with bind(conversation_id=record.id):
                 await self._take_in(record)
@@ -278,6 +288,7 @@ class Manager:
             now = now_ms()
             if self._ready:
                 self._watchdog.look(self.loaded(), self.engine, now)
+                self._ledger.look()
                 self._catch_up_all()
                 await self._spare_the_log()
             if now - swept > SWEEP:
@@ -301,6 +312,14 @@ class Manager:
 
     async def _end_silent(self, entry: Open) -> None:
         await self._interrupt(entry)
+
+    def _end_for_quota(self, meter: Meter, turn_id: str, over: Over) -> None:
+        entry = self._open.get(meter.conversation_id)
+        if entry is None or entry.conversation.thread.behind or entry.conversation.stopping:
+            return
+        log.info("a turn passed a quota", turn_id=turn_id, quota=over.quota.name)
+        entry.conversation.exceeded(turn_id, over)
+        self.spawn(self._end_silent(entry))
 
     async def _interrupt(self, entry: Open) -> str | None:
         try:

@@ -19,6 +19,7 @@ from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.conversation import PREVIEW, SETTLE, Conversation
 from codex_http_server.conversations.loginwait import LoginWait
 from codex_http_server.conversations.queue import Queue, refuse
+from codex_http_server.conversations.quota import Over
 from codex_http_server.conversations.submission import Submission, preview
 from codex_http_server.conversations.underway import Underway
 from codex_http_server.engine.base import Policy
@@ -99,7 +100,7 @@ class Messages:
         """Take a message: start a turn with it, steer the running one, or queue it.
 
         The same key with the same body is the same submit. Raises `ConversationBusy`,
-        `OverrideNeedsNewTurn`, `TurnNotSteerable`, `QueueFull`, `KeyReused`,
+        `OverrideNeedsNewTurn`, `TurnNotSteerable`, `QueueFull`, `QuotaExceeded`, `KeyReused`,
         `ElevateRequired`, `CoreRefused`, `CoreUnavailable`, `StorageFull`, `Stopping`.
         """
         core = policy.resolved(self._conversation.record)
@@ -116,6 +117,7 @@ class Messages:
                 if self._conversation.thread.behind:
                     await self._conversation.thread.load()
                 action = self._decide(wanted)  # a turn may have ended while we waited
+            self._has_room(wanted.caller.name, new_turn=action != "steer")
             last = self._log.last_appended(self._conversation.id)
             record = wanted.record(self._conversation.id, last)
             await self._take(record, action)
@@ -169,13 +171,20 @@ class Messages:
         self._mark()
 
     def _mark(self) -> None:
-        self._conversation.set_starting(self.phase is Phase.STARTING)
+        sent = self._starting or self._underway.expected
+        self._conversation.set_starting(None if sent is None else sent.caller)
+
+    def _has_room(self, caller: str, *, new_turn: bool = True) -> None:
+        """Raises `QuotaExceeded`."""
+        ledger = self._conversation.host.ledger
+        ledger.check(self._conversation.meter, caller, new_turn=new_turn)
 
     # --- starting a turn --------------------------------------------------------------------
 
     async def _start(self, record: SubmitRecord) -> None:
         """Start a turn with this message; it is on disk before the core hears of it."""
-        if await self._login_wait.holds(record):
+        held = await self._login_wait.holds(record)
+        if held or self._conversation.host.holds_back:  # it has looked at the login
             await self.queue.add(record, first=False)
             return
         record.state = "starting"
@@ -231,7 +240,16 @@ class Messages:
             self._log.append(self._conversation.id, (), (record,))
         else:
             self._underway.expect(record)
+            self._started_by(record)
         self._conversation.wake()
+
+    def _started_by(self, record: SubmitRecord) -> None:
+        """The ledger counts the turn for whoever sent its first message."""
+        conversation = self._conversation
+        change = conversation.meter.began(record.turn_id or "", record.caller)
+        if change is not None:
+            conversation.host.ledger.settle(change)
+            self._log.append(conversation.id, (), (change.record,))
 
     def _show(self, record: SubmitRecord) -> None:
         """The first message is what lists show of a conversation without a title."""
@@ -292,7 +310,7 @@ class Messages:
     async def _too_late(self, record: SubmitRecord) -> None:
         """The turn ended before the message got there: it gets a turn of its own."""
         record.turn_id = None
-        if self.phase is Phase.IDLE:
+        if self.phase is Phase.IDLE and self._over(record) is None:
             await self._start(record)
         else:
             await self.queue.add(record, first=True)
@@ -353,6 +371,8 @@ class Messages:
         for record in await self._log.submits_of(conversation.id, conversation.open.turn_ids()):
             if record.state in ("started", "steered"):
                 self._underway.join(record)
+            if record.state == "started":
+                self._started_by(record)
         for submit_id in shown:
             self._underway.shown(submit_id)
 
@@ -385,7 +405,10 @@ class Messages:
 
     def _settled(self, record: SubmitRecord, turn_id: str | None) -> None:
         self.queue.take(record)
+        begins = record.state == "starting"
         record.state, record.turn_id = "started", turn_id
+        if begins:
+            self._started_by(record)
         if turn_id in self._conversation.open.turns:
             self._underway.join(record)
         self.queue.announce("started", record)
@@ -397,6 +420,7 @@ class Messages:
         if expected is not None:
             expected.state = "starting"
             self.queue.hold(expected)
+        self._conversation.meter.unheard()
         self._conversation.thread.unheard(self._in_doubt)
 
     def on_signed_in(self) -> None:
@@ -430,10 +454,14 @@ class Messages:
     async def _send_first(self) -> bool:
         """Send the first waiting message; False if it could not be sent now."""
         record = self.queue.first()
-        if record is None or record.held or self.phase is not Phase.IDLE:
+        if record is None or self.phase is not Phase.IDLE:
             return False
-        if await self._login_wait.holds(record):
+        if record.held or self._is_held(record):
+            return False
+        held = await self._login_wait.holds(record)
+        if held:
             self.queue.announce("waiting_for_login", record)
+        if held or self._conversation.host.holds_back:
             return False
         await self._login_wait.forget_refused(record)
         if record is not self.queue.first():  # it was taken back, or another one put before it
@@ -454,6 +482,16 @@ class Messages:
         finally:
             self._begin(None)
         return True
+
+    def _is_held(self, record: SubmitRecord) -> bool:
+        """Whether the first message must wait on, with nothing running; the queue says why."""
+        over = self._over(record)
+        if over is not None:
+            self.queue.hold_back(record, "quota", self._conversation.host.ledger.view(over))
+        return over is not None
+
+    def _over(self, record: SubmitRecord) -> Over | None:
+        return self._conversation.host.ledger.over(self._conversation.meter, record.caller)
 
     async def _load(self) -> None:
         """Have the thread in the core, and find out what became of messages in doubt."""

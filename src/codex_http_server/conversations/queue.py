@@ -25,6 +25,7 @@ class Queue:
         self._conversation = conversation
         self._log = conversation.log
         self._outbox = Outbox()
+        self._waits: tuple[str, dict[str, Any]] | None = None  # for what the first message waits
 
     def __len__(self) -> int:
         return len(self._outbox)
@@ -34,7 +35,10 @@ class Queue:
 
     def view(self) -> list[dict[str, Any]]:
         """As the API shows it."""
-        return self._outbox.view()
+        shown = self._outbox.view()
+        if shown and self._waits is not None and shown[0]["submit_id"] == self._waits[0]:
+            shown[0]["waits"] = self._waits[1]
+        return shown
 
     def first(self) -> SubmitRecord | None:
         """The next message."""
@@ -70,13 +74,22 @@ class Queue:
         if records:
             self.announce(reason, *records)
 
+    def hold_back(self, record: SubmitRecord, reason: str, fields: dict[str, Any]) -> None:
+        """The first message must wait though nothing runs. Told once, for as long as it is so."""
+        before, self._waits = self._waits, (record.id, {"reason": reason} | fields)
+        same = ("reason", "quota")
+        if before is None or before[0] != record.id or any(
+            before[1].get(name) != self._waits[1].get(name) for name in same
+        ):  # fmt: skip
+            self.announce(reason, record)
+
     def take(self, record: SubmitRecord) -> None:
         """Take a message out, for a turn. The caller announces it."""
         self._outbox.take(record.id)
 
     def announce(self, reason: str, *records: SubmitRecord, error: str | None = None) -> None:
         """Append `queue/changed` with what waits now, and write the records that changed."""
-        body: dict[str, Any] = {"queue": self._outbox.view(), "reason": reason}
+        body: dict[str, Any] = {"queue": self.view(), "reason": reason}
         body["submit_ids"] = [record.id for record in records]
         if error is not None:
             body["error"] = error

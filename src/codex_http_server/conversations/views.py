@@ -50,6 +50,7 @@ def queued(record: SubmitRecord) -> dict[str, Any]:
         "submit_id": record.id,
         "input": record.message,
         "status": "waiting_for_login" if record.held else "queued",
+        "waits": None,
         "overrides": {k: v for k, v in msgspec.structs.asdict(record.overrides).items() if v},
         "created_at": rfc3339(record.created_ms),
     }

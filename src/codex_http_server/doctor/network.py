@@ -117,12 +117,15 @@ def _through(target: _Target, proxy: str) -> socket.socket:
     if urlsplit(proxy).scheme != "http":  # socks, and TLS inside TLS
         reason = f"{bare(proxy)} is a kind of proxy that is not checked here"
         raise Unreachable("proxy", reason, "Try it with curl; the core may well be able to.")
+    link: socket.socket | None = None
     try:
         there = _target(proxy)
         link = _connect(there.host, there.port)
         if target.parts.scheme == "https":
             _tunnel(link, target, there.parts)
     except Unreachable as error:
+        if link is not None:
+            link.close()
         advice = "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."
         reason = f"{bare(proxy)}: {error.step}: {error.reason}"
         raise Unreachable("proxy", reason, advice) from error
@@ -137,7 +140,6 @@ def _tunnel(link: socket.socket, target: _Target, proxy: SplitResult) -> None:
         lines.append(f"Proxy-Authorization: Basic {base64.b64encode(login.encode()).decode()}")
     status = _exchange(link, lines, "CONNECT").status
     if status != 200:
-        link.close()
         wants = " (it wants a user and a password)" if status == 407 else ""
         raise Unreachable("proxy", f"it refuses with {status}{wants}", "")
 
@@ -245,9 +247,9 @@ class _Answer(NamedTuple):
 def _exchange(link: socket.socket, lines: list[str], method: str) -> _Answer:
     with _answering():
         link.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        answer = HTTPResponse(link, method=method)
-        answer.begin()
-        return _Answer(answer.status, answer.headers)
+        with contextlib.closing(HTTPResponse(link, method=method)) as answer:
+            answer.begin()
+            return _Answer(answer.status, answer.headers)
 
 
 @contextlib.contextmanager

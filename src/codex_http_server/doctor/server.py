@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from codex_http_server import __version__
 from codex_http_server.doctor.case import Case, Running, get
+from codex_http_server.doctor.home import writable
 from codex_http_server.doctor.results import Result, fail, ok, warn, worst
+from codex_http_server.places import SOCKET_PATH_LIMIT
 
 
 def server(case: Case) -> list[Result]:
@@ -52,6 +55,8 @@ def _ready(running: Running) -> Result:
 
 def port(case: Case) -> list[Result]:
     """Could a server listen there?"""
+    if case.settings.listen is not None:
+        return [_path(case, case.settings.listen)]
     host, number = case.settings.host, case.settings.port
     where = f"{host} port {number}"
     if number == 0:
@@ -65,6 +70,26 @@ def port(case: Case) -> list[Result]:
 
 
 _ADVICE = "Choose another with --port, or --port 0 for a free one."
+
+
+def _path(case: Case, path: Path) -> Result:
+    """The same of a Unix socket."""
+    url, running = f"unix:{path}", case.running
+    if running and running.alive and running.url == url:
+        return ok("port", f"{url}: the server of this home")
+    if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
+        found = f"{url} is longer than the {SOCKET_PATH_LIMIT} bytes that a socket may have."
+        return fail("port", found, "Choose another path with --listen.")
+    if path.exists():
+        status, body = get(url, "/health", 1.0)
+        version = (body or {}).get("version")
+        if status or not path.is_socket():
+            by = f"another codex-http-server ({version})" if version else "something else"
+            return fail("port", f"{url} is taken by {by}.", "Choose another path with --listen.")
+    elif not writable(path.parent):
+        found = f"{path.parent} is not there or can't be written."
+        return fail("port", found, "Choose another path with --listen.")
+    return ok("port", f"{url} is free")
 
 
 def _taken(host: str, number: int) -> OSError | None:

@@ -252,3 +252,12 @@ class Engine(Protocol):
     async def logout(self) -> None:
         """Sign out: the tokens are revoked, `auth.json` is removed, running turns fail."""
         ...
+
+    async def read_rate_limits(self) -> dict[str, Any]:
+        """The rate limits of the account, in the core's own words. It asks the backend, and
+        refuses where nobody is signed in with ChatGPT."""
+        ...
+
+    async def read_token_usage(self) -> dict[str, Any]:
+        """The account's tokens by day, in the core's own words; as `read_rate_limits`."""
+        ...

@@ -345,6 +345,19 @@ class CodexEngine:
         with _refusals():
             await self._ask_any("account/logout", {})
 
+    async def read_rate_limits(self) -> dict[str, Any]:
+        # The details of reset credits would cost the backend one more request.
+        return await self._read_of_account(
+            "account/rateLimits/read", excludeResetCreditDetails=True
+        )
+
+    async def read_token_usage(self) -> dict[str, Any]:
+        return await self._read_of_account("account/usage/read")
+
+    async def _read_of_account(self, method: str, **params: Any) -> dict[str, Any]:
+        with _refusals():
+            return msgspec.json.decode(await self._ask_any(method, params))
+
 
 @contextmanager
 def _refusals() -> Generator[None]:

@@ -14,7 +14,14 @@ from typing import Protocol
 import msgspec
 
 from codex_http_server.events import Draft, Event
-from codex_http_server.records import AnswerRecord, ConversationRecord, Record, SubmitRecord
+from codex_http_server.records import (
+    AnswerRecord,
+    ConversationRecord,
+    Record,
+    Spent,
+    SubmitRecord,
+    TurnRecord,
+)
 
 
 class ConversationFilter(msgspec.Struct, frozen=True):
@@ -44,6 +51,21 @@ class OutputPage(msgspec.Struct, frozen=True):
     size: int
     ended: bool
     truncated: bool = False
+
+
+class LedgerSums(msgspec.Struct, frozen=True):
+    """What all turns cost, and by caller those that ended since some moment."""
+
+    total: Spent
+    since: dict[str, Spent]
+
+
+class ConversationSpent(msgspec.Struct, frozen=True):
+    """What one conversation's turns cost, and when the last one ended."""
+
+    conversation_id: str
+    ended_ms: int
+    spent: Spent
 
 
 class EventLog(Protocol):
@@ -175,6 +197,30 @@ class EventLog(Protocol):
 
     async def answer(self, scope: str, key: str) -> AnswerRecord | None:
         """A stored answer."""
+        ...
+
+    # --- the ledger: turns that have ended --------------------------------------------------
+
+    async def ledger_sums(self, since_ms: int) -> LedgerSums:
+        """What all turns cost, and by caller those that ended since then."""
+        ...
+
+    async def spent(self, conversation_id: str) -> Spent:
+        """What the conversation's turns cost."""
+        ...
+
+    async def ledger(
+        self, conversation_id: str, before: str | None, limit: int
+    ) -> list[TurnRecord]:
+        """Its turns with ids below `before`, newest first."""
+        ...
+
+    async def costliest(self, limit: int) -> list[ConversationSpent]:
+        """The conversations whose turns took the most tokens."""
+        ...
+
+    async def last_usage(self, conversation_id: str) -> Event | None:
+        """The core's newest token report on the conversation."""
         ...
 
     def forget_keys(self, before_ms: int) -> None:

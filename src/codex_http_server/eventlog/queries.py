@@ -6,8 +6,14 @@ import sqlite3
 from collections.abc import Callable, Collection
 from typing import Any, Final, Protocol, TypeVar
 
-from codex_http_server.eventlog import rows
-from codex_http_server.eventlog.base import ConversationFilter, OutputPage, SnapshotRows
+from codex_http_server.eventlog import ledger, rows
+from codex_http_server.eventlog.base import (
+    ConversationFilter,
+    ConversationSpent,
+    LedgerSums,
+    OutputPage,
+    SnapshotRows,
+)
 from codex_http_server.eventlog.output import read_output
 from codex_http_server.events import (
     ITEM_COMPLETED,
@@ -18,12 +24,19 @@ from codex_http_server.events import (
     USAGE,
     Event,
 )
-from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
+from codex_http_server.records import (
+    AnswerRecord,
+    ConversationRecord,
+    Spent,
+    SubmitRecord,
+    TurnRecord,
+)
 
 R = TypeVar("R")
 TURN_MARKS: Final = (TURN_STARTED, TURN_DIFF, TURN_COMPLETED)
 ITEM_MARKS: Final = (ITEM_COMPLETED, ITEM_DISCARDED)
 MARKED: Final = "conv = ? AND type = ? AND mark = 1"  # what the index event_mark serves
+NEWEST: Final = 2**62  # above every seq
 SELECT: Final = f"SELECT {rows.EVENT_COLUMNS} FROM event"  # noqa: S608
 
 
@@ -160,6 +173,32 @@ class Queries:
 
         def query(connection: sqlite3.Connection) -> OutputPage | None:
             return read_output(connection, (conv, turn_id, item_id), offset, limit)
+
+        return await self._reader.read(query)
+
+    # --- the ledger ---------------------------------------------------------------------
+
+    async def ledger_sums(self, since_ms: int) -> LedgerSums:
+        return await self._reader.read(lambda connection: ledger.sums(connection, since_ms))
+
+    async def spent(self, conversation_id: str) -> Spent:
+        return await self._reader.read(lambda connection: ledger.spent(connection, conversation_id))
+
+    async def ledger(
+        self, conversation_id: str, before: str | None, limit: int
+    ) -> list[TurnRecord]:
+        return await self._reader.read(
+            lambda connection: ledger.turns(connection, conversation_id, before, limit)
+        )
+
+    async def costliest(self, limit: int) -> list[ConversationSpent]:
+        return await self._reader.read(lambda connection: ledger.costliest(connection, limit))
+
+    async def last_usage(self, conversation_id: str) -> Event | None:
+        conv = self._nums.get(conversation_id, 0)
+
+        def query(connection: sqlite3.Connection) -> Event | None:
+            return self._last(connection, conversation_id, conv, USAGE, NEWEST)
 
         return await self._reader.read(query)
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from codex_http_server import events
 from codex_http_server.events import TEXT_DELTAS, Draft, Event
-from codex_http_server.records import AnswerRecord, ConversationRecord, SubmitRecord
+from codex_http_server.records import (
+    AnswerRecord,
+    ConversationRecord,
+    Spent,
+    SubmitRecord,
+    Tokens,
+    TurnRecord,
+)
 
 EVENT_COLUMNS: Final = (
     "position, conv, seq, at_ms, type, turn, item, item_type, text, status, synthetic, core,"
@@ -39,6 +47,16 @@ PUT_ANSWER: Final = """
 INSERT INTO answer(scope, key, created_ms, body) VALUES (?,?,?,?)
 ON CONFLICT(scope, key) DO UPDATE SET created_ms=excluded.created_ms, body=excluded.body"""
 
+_SUMMED: Final = (
+    "spent_ms", "input", "cached_input", "cache_write_input", "output", "reasoning_output", "total"
+)  # fmt: skip
+
+PUT_TURN: Final = f"""
+INSERT OR REPLACE INTO turn(conv, turn, caller, ended_ms, {", ".join(_SUMMED)}, body)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"""  # noqa: S608
+
+SPENT: Final = "count(*), " + ", ".join(f"coalesce(sum({name}), 0)" for name in _SUMMED)
+
 # What pages, snapshots and the fold look for by its type.
 MARKED: Final = frozenset(
     {
@@ -56,6 +74,7 @@ _encoder: Final = msgspec.json.Encoder()
 _conversation: Final = msgspec.json.Decoder(ConversationRecord)
 _submit: Final = msgspec.json.Decoder(SubmitRecord)
 _answer: Final = msgspec.json.Decoder(AnswerRecord)
+_turn: Final = msgspec.json.Decoder(TurnRecord)
 
 
 class _DeltaText(msgspec.Struct):
@@ -179,6 +198,29 @@ def submit_row(record: SubmitRecord) -> tuple[Any, ...]:
 def answer_row(record: AnswerRecord) -> tuple[Any, ...]:
     """The values of `PUT_ANSWER`."""
     return (record.scope, record.key, record.created_ms, _encoder.encode(record))
+
+
+def turn_row(record: TurnRecord) -> tuple[Any, ...]:
+    """The values of `PUT_TURN`."""
+    return (
+        record.conversation_id,
+        record.turn_id,
+        record.caller,
+        record.ended_ms,
+        record.spent.ms,
+        *msgspec.structs.astuple(record.tokens),
+        _encoder.encode(record),
+    )
+
+
+def spent_of(row: Sequence[int]) -> Spent:
+    """A row of `SPENT`."""
+    return Spent(row[0], row[1], Tokens(*row[2:]))
+
+
+def turn_of(body: bytes) -> TurnRecord:
+    """The record in a turn's `body`."""
+    return _turn.decode(body)
 
 
 def conversation_of(body: bytes) -> ConversationRecord:

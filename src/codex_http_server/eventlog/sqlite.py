@@ -20,10 +20,17 @@ from codex_http_server.errors import LogUnusable, StorageFull
 from codex_http_server.eventlog import rows
 from codex_http_server.eventlog.batch import Batch, apply
 from codex_http_server.eventlog.fold import fold_all
+from codex_http_server.eventlog.ledger import write_ledger
 from codex_http_server.eventlog.queries import Queries
 from codex_http_server.events import Draft, Event
 from codex_http_server.logs import get_logger
-from codex_http_server.records import AnswerRecord, ConversationRecord, Record, SubmitRecord
+from codex_http_server.records import (
+    AnswerRecord,
+    ConversationRecord,
+    Record,
+    SubmitRecord,
+    TurnRecord,
+)
 
 log = get_logger(__name__)
 
@@ -259,6 +266,8 @@ class SqliteLog(Queries):
                 return rows.PUT_SUBMIT, rows.submit_row(record)
             case AnswerRecord():
                 return rows.PUT_ANSWER, rows.answer_row(record)
+            case TurnRecord():
+                return rows.PUT_TURN, rows.turn_row(record)
 
     async def durable(self) -> None:
         if self._closed or self.failure is not None:
@@ -305,5 +314,5 @@ def _migrations() -> list[Migration]:
         (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,
     )
-    then = {"0002_fold.sql": fold_all}
+    then = {"0002_fold.sql": fold_all, "0003_ledger.sql": write_ledger}
     return [Migration(entry.read_text(), then.get(entry.name)) for entry in files]

@@ -5,7 +5,7 @@ Owns the words around the table. `scripts/gen` writes the file.
 
 from __future__ import annotations
 
-from codex_http_server.settings.table import CONFIG_ENV, SETTINGS, Setting
+from codex_http_server.settings.table import CONFIG_ENV, SETTINGS, TOKEN_ENV, Setting
 
 INTRODUCTION = f"""\
 # Settings
@@ -25,7 +25,11 @@ So does a key of the file that is no setting.
 |---|---|---|---|---|---|
 """
 
-CLOSING = """
+CLOSING = f"""
+`{TOKEN_ENV}` is no setting: it is a token with all scopes but `admin`, at least 16 characters,
+and stands in the environment only ([security](concepts/security.md#tokens)). The server takes it
+out of its environment when it starts.
+
 Settings that take several values are repeated as flags, separated by commas in the environment,
 and lists in the file. A relative path starts at the present folder, in the file at the folder of
 the file.
@@ -34,6 +38,7 @@ the file.
 # config.toml
 port = 4000
 allow_origin = ["https://app.example", "app://foux"]
+require_token = true
 max_body = "32MiB"
 heartbeat = 5
 ```

@@ -7,6 +7,7 @@ not where a text came from. Every `parse` raises ValueError; its message may be 
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import math
 import re
@@ -22,24 +23,37 @@ NUMBER = re.compile(r"\d+(\.\d+)?")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.IGNORECASE)
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?")
+QUOTA = re.compile(
+    r"(conversation|token|day)\.(turns|minutes|tokens)\s*=\s*(\d{1,15}(?:\.\d{1,6})?)"
+)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 UNITS = {"": 1, "b": 1} | {
     spelling: base**power
     for power, letter in enumerate("kmg", start=1)
     for base, spelling in ((1024, letter + "ib"), (1000, letter + "b"))
 }
+YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[T]):
-    """How one kind of value is read and named; `many` kinds take several, comma-separated."""
+    """How one kind of value is read and named; `many` kinds take several, comma-separated, and
+    a `flag` needs no value on the command line."""
 
     parse: Callable[[str], T]
     allowed: str
     metavar: str
     show: Callable[[T], str] = str
     many: bool = False
+    flag: bool = False
+
+
+def parse_flag(text: str) -> bool:
+    """Yes or no, in the spellings that are used for them."""
+    if text.lower() not in (*YES, *NO):
+        raise ValueError
+    return text.lower() in YES
 
 
 def choice(*words: str) -> Kind[str]:
@@ -137,6 +151,12 @@ def parse_listen(text: str) -> Path:
     return parse_path(path.removeprefix("//"))
 
 
+def parse_paths(text: str) -> tuple[Path, ...]:
+    """Paths between commas."""
+    parts = (part.strip() for part in text.split(","))
+    return tuple(dict.fromkeys(parse_path(part) for part in parts if part))
+
+
 def parse_host(text: str) -> str:
     """An address to listen on, without brackets: an IP address or a host name."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
@@ -178,6 +198,27 @@ def parse_variable(text: str) -> str:
     return text
 
 
+def parse_quota(text: str) -> str:
+    """One quota: `day.tokens=5000000`."""
+    match = QUOTA.fullmatch(text.lower().replace("_", ""))
+    if match is None:
+        raise ValueError(f"{text!r} is no quota")
+    limit = float(match[3])
+    if limit <= 0 or (match[2] != "minutes" and limit != int(limit)):
+        raise ValueError(f"{text!r}: turns and tokens are whole, and all are more than 0")
+    return f"{match[1]}.{match[2]}={match[3]}"
+
+
+def parse_quotas(text: str) -> Texts:
+    """Quotas between commas, each named once."""
+    found = _QUOTAS.parse(text)
+    names = [each.split("=")[0] for each in found]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"{min(twice)} is given twice")
+    return found
+
+
 def is_ip(text: str) -> bool:
     """Whether `text` is an IPv4 or IPv6 address."""
     try:
@@ -199,9 +240,29 @@ LISTEN: Kind[Any] = Kind(
     metavar="unix:PATH",
     show=show_path,
 )
+PATHS: Kind[tuple[Path, ...]] = Kind(
+    parse=parse_paths,
+    allowed="paths",
+    metavar="PATH",
+    show=lambda paths: ", ".join(map(str, paths)),
+    many=True,
+)
+FLAG = Kind(
+    parse=parse_flag,
+    allowed="true or false",
+    metavar="",
+    show=lambda on: "on" if on else "off",
+    flag=True,
+)
 HOST = Kind(parse=parse_host, allowed="an IP address or a host name", metavar="ADDRESS")
 HOST_NAMES = several(parse_host_name, allowed="host names without scheme and port", metavar="HOST")
 ORIGINS = several(
     parse_origin, allowed="exact origins, scheme://host or scheme://host:port", metavar="ORIGIN"
 )
 VARIABLES = several(parse_variable, allowed="names of environment variables", metavar="NAME")
+_QUOTAS = several(
+    parse_quota,
+    allowed="SCOPE.KIND=LIMIT, SCOPE conversation, token or day, KIND turns, minutes or tokens",
+    metavar="QUOTA",
+)
+QUOTAS = dataclasses.replace(_QUOTAS, parse=parse_quotas)

@@ -49,20 +49,25 @@ def resolve(flags: Flags, environ: Mapping[str, str], *, read_file: bool = True)
 def _refuse_two_places(sources: Sequence[Source]) -> None:
     """One address to listen on: a socket's path rules out host and port, unless they stand in a
     weaker place than it does."""
-    rows = {row.name: row for row in SETTINGS}
-    for number, source in enumerate(sources):
-        if "listen" in source.values:
-            for name in ("host", "port"):
-                for other in sources[: number + 1]:
-                    if name in other.values:
-                        spelled = f"{other.spell(rows[name])} and {source.spell(rows['listen'])}"
-                        raise SettingsError(
-                            f"{spelled} name two places to listen on.",
-                            hint="Give a host and a port, or unix:PATH.",
-                            setting="listen",
-                            source=source.spell(rows["listen"]),
-                        )
-            return
+    socket = _first("listen", sources)
+    if socket is None:
+        return
+    for name in ("host", "port"):
+        address = _first(name, sources)
+        if address is not None and address[0] <= socket[0]:
+            raise SettingsError(
+                f"{address[1]} and {socket[1]} name two places to listen on.",
+                hint="Give a host and a port, or unix:PATH.",
+                setting="listen",
+                source=socket[1],
+            )
+
+
+def _first(name: str, sources: Sequence[Source]) -> tuple[int, str] | None:
+    """The strongest source that has a setting: its rank, and how the setting is called there."""
+    (row,) = (row for row in SETTINGS if row.name == name)
+    found = (each for each in enumerate(sources) if name in each[1].values)
+    return next(((rank, source.spell(row)) for rank, source in found), None)
 
 
 def default_file() -> Path:
@@ -128,7 +133,17 @@ def _parsed(row: Setting, source: Source) -> Any:
         where = source.spell(row)
         detail = f"{where}: {_quoted(given)} is not allowed{reason}. It takes {row.kind.allowed}."
         raise SettingsError(detail, setting=row.name, source=where) from None
-    return source.folder / value if isinstance(value, Path) else value
+    return _rooted(value, source.folder)
+
+
+def _rooted(value: Any, folder: Path) -> Any:
+    """A path, or each of several, from the folder where relative ones start."""
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, tuple):
+        several = cast("tuple[object, ...]", value)
+        return tuple(folder / each if isinstance(each, Path) else each for each in several)
+    return value
 
 
 def _text(row: Setting, given: object) -> str:
@@ -138,6 +153,8 @@ def _text(row: Setting, given: object) -> str:
         if not all(isinstance(item, str) for item in items):
             raise ValueError("every entry must be a string")
         return ",".join(str(item) for item in items)
+    if row.kind.flag and isinstance(given, bool):
+        return str(given)
     # A bool is an int to Python, but `port = true` is no port.
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise ValueError

@@ -18,6 +18,7 @@ from codex_http_server.settings.kinds import Kind
 T = TypeVar("T")
 ENV_PREFIX = "CODEX_HTTP_"
 CONFIG_ENV = ENV_PREFIX + "CONFIG"
+TOKEN_ENV = ENV_PREFIX + "TOKEN"  # no setting: a token has no place on a command line or in a file
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
@@ -105,6 +106,21 @@ class Settings:
         "Name that a Host header may have, besides this machine's loopback names.",
         shown="none",
     )
+    token_file: Path | None = setting(
+        kinds.PATH,
+        None,
+        "File of the tokens, as hashes (mode 0600).",
+        shown="tokens.json in the home's state folder",
+    )
+    require_token: bool = setting(
+        kinds.FLAG, False, "Ask for a token from callers on this machine too."
+    )
+    root: tuple[Path, ...] = setting(
+        kinds.PATHS,
+        (),
+        "Directory below which conversations may work; others need the scope elevate.",
+        shown="any for callers on this machine, the user's home for others",
+    )
     pass_env: tuple[str, ...] = setting(
         kinds.VARIABLES,
         (),
@@ -190,6 +206,13 @@ class Settings:
         kinds.amount("hours", 0.01, 8760),
         24.0,
         "How long a background command may outlive its turn.",
+    )
+    quota: tuple[str, ...] = setting(
+        kinds.QUOTAS,
+        (),
+        "Limit on turns, minutes or tokens: of a conversation over its life, of each token"
+        " (caller) a day, of all together a day (UTC); such as `day.tokens=5000000`.",
+        shown="none",
     )
 
 

@@ -72,11 +72,12 @@ export class Composer {
 
   async create() {
     const body = { working_directory: $("directory").value.trim() };
+    if ($("sandbox").value) body.sandbox = $("sandbox").value;
     showProblem($("start-problem"), null);
     $("create").disabled = $("send").disabled = true;
-    const directory = body.working_directory;
-    const key = this.creating?.directory === directory ? this.creating.key : newKey();
-    this.creating = { directory, key };
+    const wanted = JSON.stringify(body);
+    const key = this.creating?.wanted === wanted ? this.creating.key : newKey();
+    this.creating = { wanted, key };
     try {
       const told = (problem) => showProblem($("start-problem"), { title: "Trying again", detail: problem.title });
       const made = await retrying("POST", "/conversations", body, key, told);

@@ -57,7 +57,7 @@ export class Header {
     const before = this.reachable;
     try {
       const health = await call("GET", "/health");
-      this.core = health.core;
+      this.core = health.core ?? null;
       setText($("version"), health.version ?? "");
       this.reachable = true;
     } catch (problem) {

@@ -1,5 +1,6 @@
 // The page: which conversation is open (`#<id>` in the address), its stream, and the header.
 
+import { enter } from "./session.js"; // first: it takes the code out of the address
 import { Problem, call, follow, retrying } from "./api.js";
 import { Composer } from "./composer.js";
 import { $, el, setText, showProblem } from "./dom.js";
@@ -325,6 +326,7 @@ $("list-toggle").addEventListener("click", () => showList(!$("list").classList.c
 const asked = new URLSearchParams(location.search).get("working_directory");
 $("directory").value = asked ?? "";
 $("curl").open = rawWanted; // where there is room
+if (!(await enter())) await new Promise(() => {}); // nothing to show: how to come in stands there
 await Promise.all([header.look(), list.refresh()]);
 header.lookAtLogin().then(drawChips);
 if (wanted() !== null || asked) open(wanted());

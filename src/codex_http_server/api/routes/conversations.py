@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from codex_http_server.api.bodies import (
@@ -16,6 +17,7 @@ from codex_http_server.api.bodies import (
     check_directory,
 )
 from codex_http_server.api.doorkeeper import Calling
+from codex_http_server.api.recognise import near
 from codex_http_server.api.routes.health import core_view
 from codex_http_server.api.schemas import (
     ConversationPage,
@@ -27,6 +29,7 @@ from codex_http_server.api.schemas import (
     Snapshot,
 )
 from codex_http_server.api.services import Services, Use
+from codex_http_server.auth.roots import roots_of
 from codex_http_server.conversations import views
 from codex_http_server.errors import BadCursor, ItemNotFound
 from codex_http_server.eventlog.base import ConversationFilter
@@ -40,9 +43,12 @@ OUTPUT_MAX = 1024 * 1024
 
 
 @router.post("/conversations", status_code=201, response_model=ConversationView)
-async def create(body: CreateConversation, services: Use, caller: Calling) -> JSONResponse:
+async def create(
+    body: CreateConversation, request: Request, services: Use, caller: Calling
+) -> JSONResponse:
     """Start a conversation in a directory. The core must be ready; waits 10 s for it."""
-    directory = check_directory(body.working_directory)
+    roots = roots_of(caller, services.roots, here=near(request.scope))
+    directory = check_directory(body.working_directory, roots)
     entry = await services.manager.create(directory, body.title, body.stated(), caller)
     view = entry.conversation.view()
     return JSONResponse(view, 201, {"Location": f"/conversations/{view['id']}"})

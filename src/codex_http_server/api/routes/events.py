@@ -13,6 +13,7 @@ from codex_http_server.api.doorkeeper import Calling
 from codex_http_server.api.routes.messages import wants_stream
 from codex_http_server.api.schemas import AllEventPage, EventPage
 from codex_http_server.api.services import Services, Use
+from codex_http_server.auth.callers import Caller
 from codex_http_server.events import Event
 
 router = APIRouter(tags=["events"])
@@ -32,6 +33,9 @@ After = Annotated[
 ]
 LogId = Annotated[
     str | None, Query(alias="log", description="The `log_id` that the cursor belongs to.")
+]
+Ticket = Annotated[
+    str | None, Query(description="In place of a header, for this stream only: POST /tickets.")
 ]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
 Wait = Annotated[float, Query(ge=0, le=WAIT_MAX, description="Long poll: seconds to wait.")]
@@ -53,13 +57,14 @@ async def conversation_events(
     limit: Limit = LIMIT_DEFAULT,
     wait: Wait = 0,
     heartbeat: Heartbeat = None,
+    ticket: Ticket = None,  # noqa: ARG001 # api/recognise.py has looked at it
 ) -> Response:
     """The events of a conversation after a seq: `Last-Event-ID`, else `after`, else all."""
     await services.manager.get(conversation_id)
     asked = request.headers.get("last-event-id") or after
     cursor = _seq_cursor(services, conversation_id, asked, log)
     if wants_stream(request):
-        plan = _plan(services, conversation_id, cursor, heartbeat)
+        plan = _plan(services, conversation_id, cursor, heartbeat, caller)
         return streams.respond(services, plan, caller)
     if wait and cursor.reset is None:
         await _grown(services, conversation_id, cursor.after, wait)
@@ -70,13 +75,18 @@ async def conversation_events(
 
 
 def _plan(
-    services: Services, conversation_id: str | None, cursor: streams.Cursor, beat: float | None
+    services: Services,
+    conversation_id: str | None,
+    cursor: streams.Cursor,
+    beat: float | None,
+    caller: Caller,
 ) -> streams.Plan:
     return streams.Plan(
         conversation_id=conversation_id,
         cursor=cursor,
         heartbeat=beat or services.heartbeat,
         heartbeat_data=beat is not None,
+        holds=streams.Plan.holding(caller),
     )
 
 
@@ -133,6 +143,7 @@ async def all_events(
     limit: Limit = LIMIT_DEFAULT,
     wait: Wait = 0,
     heartbeat: Heartbeat = None,
+    ticket: Ticket = None,  # noqa: ARG001 # api/recognise.py has looked at it
 ) -> Response:
     """Every event of this server after a position, in the order in which they were committed."""
     for each in conversation or ():
@@ -140,7 +151,7 @@ async def all_events(
     cursor = _position_cursor(services, request.headers.get("last-event-id") or after, log)
     wanted = _Wanted(frozenset(conversation or ()), account)
     if wants_stream(request):
-        plan = _plan(services, None, cursor, heartbeat)
+        plan = _plan(services, None, cursor, heartbeat, caller)
         plan = plan.filtered(wanted) if conversation else plan
         return streams.respond(services, plan, caller)
     if wait and cursor.reset is None:

@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
+from codex_http_server.api.doorkeeper import Calling
 from codex_http_server.api.schemas import Health, Ready
 from codex_http_server.api.services import Services, Use
+from codex_http_server.auth.callers import Scope
 from codex_http_server.engine.neighbours import ADVICE
 
 router = APIRouter(tags=["server"])
@@ -26,10 +28,10 @@ def core_view(services: Services) -> dict[str, Any]:
 
 
 @router.get("/health", response_model=Health)
-async def health(services: Use) -> JSONResponse:
-    """Always 200 and quick, whatever the core does."""
-    body = {"status": "ok", "version": services.version, "core": core_view(services)}
-    return JSONResponse(body)
+async def health(services: Use, caller: Calling) -> JSONResponse:
+    """Always 200 and quick, whatever the core does; to who may not read, without the core."""
+    body: dict[str, Any] = {"status": "ok", "version": services.version}
+    return JSONResponse(body | ({"core": core_view(services)} if caller.may(Scope.READ) else {}))
 
 
 @router.get("/ready", response_model=Ready, responses={503: {"model": Ready}})
@@ -54,5 +56,8 @@ def _reasons(services: Services) -> list[str]:
 
 
 async def _notes(services: Services) -> list[str]:
+    services.keyring.all()  # a file that has changed is looked at now
+    trouble = services.keyring.file.trouble
     others = ", ".join(str(each) for each in await services.neighbours.look())
-    return [f"Another process uses this Codex home: {others}. {ADVICE}"] if others else []
+    told = f"Another process uses this Codex home: {others}. {ADVICE}" if others else None
+    return [note for note in (trouble, told) if note]

@@ -131,16 +131,19 @@ async def _stream(
     services: Services, entry: Open, record: SubmitRecord, write: Write, caller: Caller
 ) -> None:
     with services.streams.one(caller):
-        await _turn(services, entry, record, write)
+        await _turn(services, entry, record, caller, write)
 
 
-async def _turn(services: Services, entry: Open, record: SubmitRecord, write: Write) -> None:
+async def _turn(
+    services: Services, entry: Open, record: SubmitRecord, caller: Caller, write: Write
+) -> None:
     """The turn of one message as a stream that ends with it; comments while it waits."""
     await write(sse.OPENING)
     told = False
     while (bound := await _bound(entry, record, services.heartbeat, told)) is None:
-        if services.feed.closed:
-            await write(sse.bare_frame(streams.core_frame(services, "the server is stopping")))
+        if services.feed.closed or not caller.holds():
+            reason = "the server is stopping" if services.feed.closed else streams.ENDED
+            await write(sse.bare_frame(streams.core_frame(services, reason)))
             return
         waits = not told and entry.messages.status(record) == "waiting_for_login"
         told = told or waits
@@ -160,6 +163,7 @@ async def _turn(services: Services, entry: Open, record: SubmitRecord, write: Wr
         heartbeat=services.heartbeat,
         passes=ours,
         last=lambda event: event.type == TURN_COMPLETED,
+        holds=streams.Plan.holding(caller),
     )
     await streams.follow(services, plan, write)
 
