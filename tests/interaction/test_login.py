@@ -157,7 +157,9 @@ def test_a_browser_that_brings_a_wrong_state_changes_nothing(
 
 @pytest.mark.usefixtures("ports")
 def test_signing_in_as_somebody_else_while_signed_in(server: Server, site: LoginSite) -> None:
-    site.issuer.browse(begin(server)["url"])
+    first = begin(server)
+    site.issuer.browse(first["url"])
+    assert ended(server, first)["state"] == "succeeded"
     site.issuer.person = BOB
     login = begin(server)
     assert server.get("/auth/status")["email"] == "ada@example.com"

@@ -290,6 +290,7 @@ class Accounts:
     async def _may_be_ours(self, file: AuthFile) -> bool:
         """Whether our own login or sign-out may have done it: the core's word follows."""
         if not self._at_work and self.logins.pending is None and file.state != "unreadable":
+            self._noticed = None
             return False
         now = time.monotonic()
         if self._noticed is None:
