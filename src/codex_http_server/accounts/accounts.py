@@ -304,13 +304,12 @@ class Accounts:
     async def _is_taken(self, file: AuthFile) -> bool:
         """Whether the core needs no new start: a turn that was refused made it look, or there is
         nothing to look for."""
-        had_none = not self._signed_in
         account, _ = await self._ask()
         if account is None:
             return False
-        if account.auth_mode is None:
-            return file.state == "absent" or not account.requires_login
-        return had_none and account.auth_mode == file.mode
+        if file.state == "absent" or not account.requires_login:
+            return account.auth_mode is None
+        return await self._holds(file)
 
     # --- the view -------------------------------------------------------------------------------
 
@@ -338,7 +337,7 @@ class Accounts:
         self.on_view(self.last)
         if self._untold:
             self._untold = False
-            if before is None or any(before[name] != self.last[name] for name in _VISIBLE):
+            if before and any(before[name] != self.last[name] for name in _VISIBLE):
                 self._tell(self.last)
         return self.last
 
