@@ -31,7 +31,7 @@ from codex_http_server.accounts.reasons import Known, Refusal
 from codex_http_server.accounts.usage import AccountUsage
 from codex_http_server.clock import now_ms
 from codex_http_server.engine.base import Account, CoreState, Engine, LoginRules
-from codex_http_server.errors import CoreRefused, ServerError
+from codex_http_server.errors import CoreRefused, CoreUnavailable, ServerError
 from codex_http_server.events import Draft, raw
 from codex_http_server.logs import get_logger
 
@@ -321,6 +321,10 @@ class Accounts:
             account = await self._engine.read_account()
         except CoreRefused as error:
             return None, error.detail
+        except CoreUnavailable:
+            if self._renewing:  # meanwhile
+                return None, "the core is being started anew"
+            raise
         self._signed_in = account.auth_mode is not None
         return account, ""
 
