@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from codex_http_server.api.schemas import AuthStatus, LoginView
 from codex_http_server.testing.answers import Text
 from codex_http_server.testing.issuer import Trouble
 from codex_http_server.testing.reader import Event
@@ -67,11 +68,17 @@ def accounts(server: Server) -> list[tuple[str | None, str | None]]:
     ]
 
 
+def checked(login: dict[str, Any]) -> dict[str, Any]:
+    """A login, which is what its model says."""
+    LoginView.model_validate(login, strict=True)
+    return login
+
+
 def begin(server: Server, method: str = "browser", **more: Any) -> dict[str, Any]:
     """A login that is pending."""
     answer = server.client.post("/auth/login", json={"method": method, **more})
     assert answer.status_code == 201, answer.text
-    login = answer.json()
+    login = checked(answer.json())
     assert answer.headers["location"] == f"/auth/login/{login['id']}"
     assert answer.headers["cache-control"] == "no-store"
     return login
@@ -79,7 +86,7 @@ def begin(server: Server, method: str = "browser", **more: Any) -> dict[str, Any
 
 def ended(server: Server, login: dict[str, Any]) -> dict[str, Any]:
     """The login, once it has ended."""
-    found = server.get(f"/auth/login/{login['id']}?wait=20")
+    found = checked(server.get(f"/auth/login/{login['id']}?wait=20"))
     assert found["state"] != "pending"
     assert found["ended_at"] is not None
     return found
@@ -361,6 +368,7 @@ def test_signing_out(server: Server, site: LoginSite) -> None:
     begin_and_approve(server, site)
     pending = begin(server, "device_code")
     status = server.post("/auth/logout", {}, 200)
+    AuthStatus.model_validate(status, strict=True)
     assert (status["authenticated"], status["reason"]) == (False, "not_signed_in")
     assert site.issuer.calls["revoke"] == 1
     assert not (site.home / "auth.json").exists()

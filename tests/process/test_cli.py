@@ -19,7 +19,7 @@ from codex_http_server.testing.answers import Gate, Text
 from tests.support.cli import SCRIPT, refuses, run_cli
 from tests.support.contract import SIX
 from tests.support.server import Server, Site, left_behind, start
-from tests.support.shared import server_at, site_at
+from tests.support.shared import site_at
 
 BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 
@@ -27,8 +27,11 @@ BARE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that others get in the way of; it must not notice."""
-    with server_at(tmp_path_factory.mktemp("first")) as running:
-        yield running
+    with site_at(tmp_path_factory.mktemp("first")) as site:
+        site.configure(stream_idle_timeout_ms=60_000)  # its turn waits for the test
+        with start(site) as running:
+            running.wait_ready()
+            yield running
 
 
 @pytest.fixture

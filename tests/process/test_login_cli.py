@@ -132,6 +132,16 @@ def test_what_goes_wrong_is_said(server: Server | None, login_site: LoginSite) -
     assert "api_key" in err
 
 
+def test_by_a_server_on_a_unix_socket(login_site: LoginSite) -> None:
+    key = login_site.issuer.ledger.new_key()
+    with begun(login_site, "serve", "--listen", f"unix:{login_site.root}/socket") as serving:
+        lines(serving, 1)
+        assert run(login_site, "login", "--api-key", stdin=key)[0] == 0
+        assert run(login_site, "logout")[0] == 0
+        serving.terminate()
+        serving.communicate(timeout=PATIENCE)
+
+
 def test_a_second_login_is_told_of_the_first(login_site: LoginSite) -> None:
     with start(login_site) as server:
         server.wait_ready()

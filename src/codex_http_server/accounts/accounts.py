@@ -31,7 +31,7 @@ from codex_http_server.accounts.reasons import Known, Refusal
 from codex_http_server.accounts.usage import AccountUsage
 from codex_http_server.clock import now_ms
 from codex_http_server.engine.base import Account, CoreState, Engine, LoginRules
-from codex_http_server.errors import CoreRefused, ServerError
+from codex_http_server.errors import CoreRefused, CoreUnavailable, ServerError
 from codex_http_server.events import Draft, raw
 from codex_http_server.logs import get_logger
 
@@ -87,7 +87,7 @@ class Accounts:
 
     async def status(self) -> dict[str, Any]:
         """The account as the core sees it now. Raises `CoreUnavailable`, `CoreTimeout`."""
-        await self._look()
+        await self.look()
         return await self._read()
 
     async def sign_in(self, method: Method, api_key: str | None) -> Login:
@@ -212,7 +212,7 @@ class Accounts:
 
     async def _tend(self) -> None:
         await self.logins.expire()
-        await self._look()
+        await self.look()
         if self._stale and self._engine.state.state == "ready":
             await self.logins.forget_left()
             if self._doubtful:
@@ -221,8 +221,9 @@ class Accounts:
             await self._read()
             self._stale = False
 
-    async def _look(self) -> None:
-        """See whether another program has changed auth.json."""
+    async def look(self) -> None:
+        """See whether another program has changed auth.json: one stat, if none has. Raises as
+        `status`."""
         if not self._watch.changed():
             return
         if self._renewing:  # the new core will read it
@@ -231,7 +232,15 @@ class Accounts:
         elif self._engine.state.state == "ready":
             async with self._looking:
                 if self._watch.changed():
-                    await self._changed()
+                    await self._take_in()
+
+    async def _take_in(self) -> None:
+        """Take a change in, or see it again next time."""
+        try:
+            await self._changed()
+        except BaseException:
+            self._watch.again()
+            raise
 
     async def _changed(self) -> None:
         file = self._watch.look()
@@ -281,6 +290,7 @@ class Accounts:
     async def _may_be_ours(self, file: AuthFile) -> bool:
         """Whether our own login or sign-out may have done it: the core's word follows."""
         if not self._at_work and self.logins.pending is None and file.state != "unreadable":
+            self._noticed = None
             return False
         now = time.monotonic()
         if self._noticed is None:
@@ -294,13 +304,12 @@ class Accounts:
     async def _is_taken(self, file: AuthFile) -> bool:
         """Whether the core needs no new start: a turn that was refused made it look, or there is
         nothing to look for."""
-        had_none = not self._signed_in
         account, _ = await self._ask()
         if account is None:
             return False
-        if account.auth_mode is None:
-            return file.state == "absent" or not account.requires_login
-        return had_none and account.auth_mode == file.mode
+        if file.state == "absent" or not account.requires_login:
+            return account.auth_mode is None
+        return await self._holds(file)
 
     # --- the view -------------------------------------------------------------------------------
 
@@ -312,6 +321,10 @@ class Accounts:
             account = await self._engine.read_account()
         except CoreRefused as error:
             return None, error.detail
+        except CoreUnavailable:
+            if self._renewing:  # meanwhile
+                return None, "the core is being started anew"
+            raise
         self._signed_in = account.auth_mode is not None
         return account, ""
 
@@ -328,7 +341,7 @@ class Accounts:
         self.on_view(self.last)
         if self._untold:
             self._untold = False
-            if before is None or any(before[name] != self.last[name] for name in _VISIBLE):
+            if before and any(before[name] != self.last[name] for name in _VISIBLE):
                 self._tell(self.last)
         return self.last
 

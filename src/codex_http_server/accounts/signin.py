@@ -43,9 +43,10 @@ class SignIn:
 
     async def missing(self) -> Why | None:
         """Why nobody is signed in where somebody has to be; asks the core before it says so."""
-        if not self._nobody(self._accounts.last):
-            return None
         try:
+            await self._accounts.look()  # so that no turn begins with a login that has gone
+            if not self._nobody(self._accounts.last):
+                return None
             view = await self._accounts.status()
         except ServerError as error:
             log.info("the account could not be read", reason=error.detail)

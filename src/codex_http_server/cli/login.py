@@ -18,18 +18,19 @@ import typer
 
 from codex_http_server.accounts.logins import Method
 from codex_http_server.cli.browser import has_screen
-from codex_http_server.cli.options import takes_settings
+from codex_http_server.cli.options import takes
 from codex_http_server.cli.serve import refuse, settings_of
 from codex_http_server.cli.ways import Json, Way, way_to
 from codex_http_server.errors import ServerError, StartError
 from codex_http_server.settings import Flags, Settings
 
 TURN: Final = 30.0  # seconds of one look at a pending login
+SETTINGS: Final = ("codex_home", "data_dir", "codex_bin", "login_limit")
 
 Work = Callable[[Way], Coroutine[Any, Any, int]]
 
 
-@takes_settings
+@takes(*SETTINGS)
 def login(
     flags: Flags,
     device: Annotated[
@@ -55,7 +56,7 @@ def login(
     _run(flags, lambda way: _sign_in(way, method, key, open_page=open_page))
 
 
-@takes_settings
+@takes(*SETTINGS)
 def logout(flags: Flags) -> None:
     """Sign out, for the server and every Codex program on the home.
 

@@ -11,12 +11,12 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from codex_http_server.accounts.accounts import Accounts
 from codex_http_server.accounts.logins import Logins, Method
+from codex_http_server.doctor.case import Local
 from codex_http_server.engine.base import CoreState, Question
 from codex_http_server.engine.codex import CodexEngine
 from codex_http_server.engine.launch import CoreOptions
@@ -93,8 +93,8 @@ class Remote:
 
 
 def _ask(url: str, method: str, path: str, body: Json | None, timeout: float) -> tuple[int, Json]:
-    """One request; no proxy is ever asked."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=timeout)
+    """One request."""
+    connection = Local(url, timeout)
     headers = {} if body is None else {"Content-Type": "application/json"}
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)

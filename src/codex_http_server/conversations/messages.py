@@ -209,7 +209,8 @@ class Messages:
 
     async def _start(self, record: SubmitRecord) -> None:
         """Start a turn with this message; it is on disk before the core hears of it."""
-        if await self._login_wait.holds(record):
+        held = await self._login_wait.holds(record)
+        if held or self._conversation.host.holds_back:  # it has looked at the login
             await self.queue.add(record, first=False)
             return
         record.state = "starting"
@@ -502,8 +503,10 @@ class Messages:
         record = self.queue.first()
         if record is None or record.held or self.phase is not Phase.IDLE or self._is_held(record):
             return False
-        if await self._login_wait.holds(record):
+        held = await self._login_wait.holds(record)
+        if held:
             self.queue.announce("waiting_for_login", record)
+        if held or self._conversation.host.holds_back:
             return False
         await self._login_wait.forget_refused(record)
         if record is not self.queue.first():  # it was taken back, or another one put before it

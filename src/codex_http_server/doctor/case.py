@@ -117,7 +117,7 @@ def _alive(pid: int, started: Any) -> bool:
 
 def get(url: str, path: str, timeout: float = ANSWER) -> tuple[int, Table | None]:
     """GET a JSON object of a server on this machine: status and body, (0, None) without answer."""
-    connection = _Local(url, timeout)
+    connection = Local(url, timeout)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -129,7 +129,7 @@ def get(url: str, path: str, timeout: float = ANSWER) -> tuple[int, Table | None
         connection.close()
 
 
-class _Local(HTTPConnection):
+class Local(HTTPConnection):
     """To `http://host:port` or `unix:PATH`, and never through a proxy."""
 
     def __init__(self, url: str, timeout: float) -> None:
