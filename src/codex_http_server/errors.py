@@ -65,6 +65,14 @@ class CoreRefused(Invalid):
     title = "The Codex core refused this"
 
 
+class MethodNotPassed(Invalid):
+    """This method of the core is not passed on, because this server owns what it changes; `route`
+    names what to use, if there is something."""
+
+    code = "method_not_passed"
+    title = "This method is not passed on"
+
+
 class LoginStateMismatch(Invalid):
     """The pasted address belongs to another login than this one, which stays pending."""
 

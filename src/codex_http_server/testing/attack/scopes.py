@@ -93,6 +93,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("GET", "/mcp-servers/{server_name}"),
     ("POST", "/mcp-servers/reload"),
     ("POST", "/mcp-servers/{server_name}/login"),
+    ("POST", "/rpc"),
     # events
     ("GET", f"{_ONE}/events"),
     ("GET", "/events"),
