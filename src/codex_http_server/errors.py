@@ -73,6 +73,14 @@ class ConversationOpenElsewhere(CoreRefused):
     title = "The conversation is open elsewhere"
 
 
+class MethodNotPassed(Invalid):
+    """This method of the core is not passed on, because this server owns what it changes; `route`
+    names what to use, if there is something."""
+
+    code = "method_not_passed"
+    title = "This method is not passed on"
+
+
 class LoginStateMismatch(Invalid):
     """The pasted address belongs to another login than this one, which stays pending."""
 

@@ -281,7 +281,7 @@ def test_one_mcp_server_is_asked_alone(server: Server) -> None:
     refused(server.client.get("/mcp-servers/nobody"), 404, "mcp_server_not_found")
 
 
-def test_looks_at_the_same_time_start_the_servers_once(server: Server) -> None:
+def test_looks_at_the_same_time_are_all_answered(server: Server) -> None:
     found: list[Any] = []
     looks = [threading.Thread(target=lambda: found.append(by_name(server))) for _ in range(6)]
     for each in looks:

@@ -23,7 +23,7 @@ from codex_http_server.eventlog.base import EventLog
 from codex_http_server.records import AnswerRecord
 
 KEY_MAX: Final = 255  # characters
-NOT_KEPT: Final = frozenset({"/tokens", "/tickets", "/session", "/auth/login"})
+NOT_KEPT: Final = frozenset({"/tokens", "/tickets", "/session", "/auth/login", "/rpc"})
 """Paths whose answers hold secrets: only that there was one is written down."""
 SECRET: Final = 0  # the status of an answer that is not kept
 _OWN_WAY: Final = re.compile(r"/conversations/[^/]+/messages/?")

@@ -84,6 +84,7 @@ STATUS: Final[dict[str, int]] = {
     "invalid_request": 422,
     "invalid_working_directory": 422,
     "core_refused": 422,
+    "method_not_passed": 422,
     "decision_not_offered": 422,
     "login_state_mismatch": 422,
     "too_many_requests": 429,

@@ -455,6 +455,12 @@ class ConfigWritten(Answer):
     overridden: dict[str, Any] | None
 
 
+class RpcAnswer(Answer):
+    """What the core answered, unchanged."""
+
+    result: Any
+
+
 class McpServerLogin(Answer):
     """A login to an MCP server that waits for a person: open `url` in a browser on the server's
     machine. It ends with the event `mcpServer/oauthLogin/completed` on `/events`."""

@@ -77,6 +77,7 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", "/mcp-servers/{server_name}"): Scope.READ,
     ("POST", "/mcp-servers/reload"): Scope.ADMIN,
     ("POST", "/mcp-servers/{server_name}/login"): Scope.ADMIN,
+    ("POST", "/rpc"): Scope.ADMIN,
     # events
     ("GET", f"{_ONE}/events"): Scope.READ,
     ("GET", "/events"): Scope.READ,

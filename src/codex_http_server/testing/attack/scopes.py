@@ -96,6 +96,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("GET", "/mcp-servers/{server_name}"),
     ("POST", "/mcp-servers/reload"),
     ("POST", "/mcp-servers/{server_name}/login"),
+    ("POST", "/rpc"),
     # events
     ("GET", f"{_ONE}/events"),
     ("GET", "/events"),
