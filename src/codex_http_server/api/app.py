@@ -29,6 +29,7 @@ from codex_http_server.api.routes import (
     session,
     shelf,
     stop,
+    terminals,
     tokens,
     usage,
 )
@@ -43,6 +44,7 @@ ROUTERS = (
     messages.router,
     stop.router,
     shelf.router,
+    terminals.router,
     approvals.router,
     events.router,
     session.router,

@@ -54,6 +54,7 @@ STATUS: Final[dict[str, int]] = {
     "login_not_found": 404,
     "token_not_found": 404,
     "approval_not_found": 404,
+    "terminal_not_found": 404,
     "method_not_allowed": 405,
     "body_timeout": 408,
     "headers_timeout": 408,
