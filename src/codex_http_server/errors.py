@@ -253,6 +253,13 @@ class TokenNotFound(NotFound):
     title = "No such token"
 
 
+class TerminalNotFound(NotFound):
+    """No command with this id runs in the conversation: it has ended, or never was."""
+
+    code = "terminal_not_found"
+    title = "No such command"
+
+
 class ApprovalNotFound(NotFound):
     """There is no approval with this id in the conversation."""
 

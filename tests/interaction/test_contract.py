@@ -110,6 +110,7 @@ GETS: dict[str, type[BaseModel]] = {
     "/conversations/{id}": schemas.ConversationView,
     "/conversations/{id}?include=snapshot": schemas.Snapshot,
     "/conversations/{id}/items": schemas.ItemPage,
+    "/conversations/{id}/terminals": schemas.TerminalList,
     "/conversations/{id}/usage": schemas.ConversationUsage,
     "/conversations/{id}/queue": schemas.QueueView,
     "/conversations/{id}/events": schemas.EventPage,
@@ -184,6 +185,7 @@ def test_the_answers_to_posts_are_what_their_models_say(
         (schemas.ResumedAll, server.post("/resume", None, 202)),
         (schemas.ConversationView, server.post(f"{here}/archive", None, 200)),
         (schemas.ConversationView, server.post(f"{here}/unarchive", None, 200)),
+        (schemas.TerminalsEnded, server.client.delete(f"{here}/terminals").json()),
         (schemas.DeletedView, server.client.delete(here).json()),
     ):
         model.model_validate(body, strict=True)

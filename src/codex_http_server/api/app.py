@@ -33,6 +33,7 @@ from codex_http_server.api.routes import (
     session,
     shelf,
     stop,
+    terminals,
     tokens,
     usage,
 )
@@ -47,6 +48,7 @@ ROUTERS = (
     messages.router,
     stop.router,
     shelf.router,
+    terminals.router,
     approvals.router,
     events.router,
     offers.router,

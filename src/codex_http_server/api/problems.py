@@ -56,6 +56,7 @@ STATUS: Final[dict[str, int]] = {
     "approval_not_found": 404,
     "skill_not_found": 404,
     "mcp_server_not_found": 404,
+    "terminal_not_found": 404,
     "method_not_allowed": 405,
     "body_timeout": 408,
     "headers_timeout": 408,

@@ -323,6 +323,34 @@ class Interrupted(Answer):
     removed_messages: int
 
 
+class TerminalView(Answer):
+    """A command that the agent runs. `in_background`: its turn has ended without it. `output` is
+    where its whole output is read, `tail` the end of what it has written so far. `pid` is null
+    where Codex does not tell it."""
+
+    terminal_id: str
+    turn_id: str | None
+    item_id: str
+    command: str
+    working_directory: str
+    pid: int | None
+    in_background: bool
+    tail: str
+    output: str | None
+
+
+class TerminalList(Answer):
+    """The commands that run in a conversation."""
+
+    data: list[TerminalView]
+
+
+class TerminalsEnded(Answer):
+    """The commands that were ended. Their items end with `item/completed`."""
+
+    ended: list[str]
+
+
 class CodexCopy(Answer):
     """What became of what Codex itself keeps of the conversation. `state`: `deleted`, `kept` or
     `none` (it had nothing). `keeps` says in words what may be left of it."""

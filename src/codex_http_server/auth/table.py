@@ -55,6 +55,9 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("POST", f"{_ONE}/archive"): Scope.DRIVE,
     ("POST", f"{_ONE}/unarchive"): Scope.DRIVE,
     ("DELETE", _ONE): Scope.DRIVE,
+    ("GET", f"{_ONE}/terminals"): Scope.READ,
+    ("DELETE", f"{_ONE}/terminals"): Scope.DRIVE,
+    ("DELETE", f"{_ONE}/terminals/{{terminal_id}}"): Scope.DRIVE,
     # messages
     ("POST", f"{_ONE}/messages"): Scope.DRIVE,
     ("GET", f"{_ONE}/queue"): Scope.READ,

@@ -153,6 +153,16 @@ class Listener(Protocol):
         ...
 
 
+class Terminal(msgspec.Struct, frozen=True):
+    """A command that a thread runs in the background. `id` is the core's name for it."""
+
+    id: str
+    item_id: str
+    command: str
+    directory: str
+    pid: int | None = None  # of the operating system, where the core tells
+
+
 class Control(Protocol):
     """What is done with a thread as a whole. Raises as `Engine`."""
 
@@ -166,6 +176,15 @@ class Control(Protocol):
 
     async def delete(self, thread_id: str) -> Deletion:
         """Delete a thread with what it runs; `kept`, and unloaded, where forks need it."""
+        ...
+
+    async def terminals(self, thread_id: str) -> list[Terminal]:
+        """The commands that a loaded thread runs for the model, in a turn or after it."""
+        ...
+
+    async def end_terminal(self, thread_id: str, terminal_id: str) -> bool:
+        """End one, with all that it started; its item's end comes as an event. False if there is
+        none of this id."""
         ...
 
 

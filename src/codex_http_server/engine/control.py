@@ -5,14 +5,17 @@ With codex.py and past.py the only file that knows their names; each answer was 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Final
 
 import msgspec
 
-from codex_http_server.engine.base import Deletion
+from codex_http_server.engine.base import Deletion, Terminal
+from codex_http_server.engine.past import pages
 from codex_http_server.errors import CoreError, CoreRefused
 
+MOST: Final = 1000  # commands of one thread that are listed
 Ask = Callable[[str, dict[str, Any]], Awaitable[msgspec.Raw]]
 
 
@@ -50,3 +53,34 @@ class ThreadControl:
                 return "kept"
             raise CoreRefused(error.message, core_code=error.rpc_code) from error
         return "deleted"
+
+    async def terminals(self, thread_id: str) -> list[Terminal]:
+        with _refusals():
+            where = {"threadId": thread_id}
+            found = await pages(self._ask, "thread/backgroundTerminals/list", where, MOST)
+        return [_terminal(each) for each in found]
+
+    async def end_terminal(self, thread_id: str, terminal_id: str) -> bool:
+        params = {"threadId": thread_id, "processId": terminal_id}
+        with _refusals():
+            found = await self._ask("thread/backgroundTerminals/terminate", params)
+        return bool(msgspec.json.decode(found).get("terminated"))
+
+
+def _terminal(found: dict[str, Any]) -> Terminal:
+    return Terminal(
+        id=str(found["processId"]),
+        item_id=str(found["itemId"]),
+        command=str(found["command"]),
+        directory=str(found["cwd"]),
+        pid=found.get("osPid"),
+    )
+
+
+@contextmanager
+def _refusals() -> Generator[None]:
+    """What the core refuses is refused to our caller."""
+    try:
+        yield
+    except CoreError as error:
+        raise CoreRefused(error.message, core_code=error.rpc_code) from error

@@ -35,7 +35,7 @@ async def read_past(
     Commands that run are asked for before the items: one that ends in between is in both.
     """
     where = {"threadId": thread_id}
-    running = await _pages(ask, "thread/backgroundTerminals/list", where, PAGE)
+    running = await pages(ask, "thread/backgroundTerminals/list", where, PAGE)
     turns = [
         PastTurn(
             id=str(turn["id"]),
@@ -91,7 +91,7 @@ async def _turns(
 
 
 async def _items(ask: Ask, where: dict[str, Any]) -> list[PastItem]:
-    found = await _pages(ask, "thread/items/list", where | {"sortDirection": "asc"}, 100 * PAGE)
+    found = await pages(ask, "thread/items/list", where | {"sortDirection": "asc"}, 100 * PAGE)
     return [_item(each) for each in found if each["item"].get("status") != "inProgress"]
 
 
@@ -106,7 +106,7 @@ def _item(entry: dict[str, Any]) -> PastItem:
     )
 
 
-async def _pages(ask: Ask, method: str, params: dict[str, Any], most: int) -> list[dict[str, Any]]:
+async def pages(ask: Ask, method: str, params: dict[str, Any], most: int) -> list[dict[str, Any]]:
     """All entries of a list, `most` at most."""
     return [entry async for entry in _entries(ask, method, params, most)]
 

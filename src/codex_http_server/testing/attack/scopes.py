@@ -33,6 +33,7 @@ _IDS: Final = {
     "{submit_id}": NONE,
     "{login_id}": NONE,
     "{approval_id}": NONE,
+    "{terminal_id}": "none",
     "{name}": "none.js",
     "{server_name}": "none",
 }
@@ -75,6 +76,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("POST", f"{_ONE}/archive"),
     ("POST", f"{_ONE}/unarchive"),
     ("DELETE", _ONE),
+    ("GET", f"{_ONE}/terminals"),
+    ("DELETE", f"{_ONE}/terminals"),
+    ("DELETE", f"{_ONE}/terminals/{{terminal_id}}"),
     ("GET", "/approvals"),
     ("GET", f"{_ONE}/approvals"),
     ("GET", f"{_ONE}/approvals/{{approval_id}}"),
