@@ -47,6 +47,7 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", _ONE): Scope.READ,
     ("PATCH", _ONE): Scope.DRIVE,
     ("GET", f"{_ONE}/items"): Scope.READ,
+    ("GET", f"{_ONE}/export"): Scope.READ,
     ("GET", f"{_ONE}/usage"): Scope.READ,
     ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"): Scope.READ,
     ("POST", f"{_ONE}/interrupt"): Scope.DRIVE,

@@ -69,6 +69,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("GET", _ONE),
     ("PATCH", _ONE),
     ("GET", f"{_ONE}/items"),
+    ("GET", f"{_ONE}/export"),
     ("GET", f"{_ONE}/usage"),
     ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"),
     ("POST", f"{_ONE}/interrupt"),
