@@ -58,6 +58,14 @@ class InvalidDirectory(Invalid):
     title = "Not a usable working directory"
 
 
+class InvalidImage(Invalid):
+    """A part of `input` is not an image that can be used: no PNG, JPEG, GIF or WebP, an address of
+    the web, or a path that leads to no file."""
+
+    code = "invalid_image"
+    title = "Not a usable image"
+
+
 class CoreRefused(Invalid):
     """The Codex core refused what was asked; `detail` has its reason."""
 
@@ -86,11 +94,26 @@ class NotJson(ServerError):
     title = "The body must be JSON"
 
 
+class UnsupportedImage(ServerError):
+    """An upload must be a PNG, JPEG, GIF or WebP image, with the Content-Type of what it is."""
+
+    code = "unsupported_image"
+    title = "Not an image that can be used"
+
+
 class TooLarge(ServerError):
     """The body is larger than the server's `max_body`."""
 
     code = "body_too_large"
     title = "The body is too large"
+
+
+class ImageTooLarge(TooLarge):
+    """An image has more than 20 MiB (or the server's `max_upload`), or those of a message more
+    than 50 MiB together."""
+
+    code = "image_too_large"
+    title = "The image is too large"
 
 
 class TargetTooLong(ServerError):
@@ -223,6 +246,13 @@ class MessageNotFound(NotFound):
     title = "No such message in the queue"
 
 
+class UploadNotFound(NotFound):
+    """There is no upload with this id: it was deleted, or it has expired."""
+
+    code = "upload_not_found"
+    title = "No such upload"
+
+
 class LoginNotFound(NotFound):
     """There is no login with this id: it ended long ago, or before the server's last start."""
 
@@ -294,6 +324,13 @@ class QueueFull(Conflict):
 
     code = "queue_full"
     title = "The queue is full"
+
+
+class UploadInUse(Conflict):
+    """A message that waits needs this upload."""
+
+    code = "upload_in_use"
+    title = "The upload is in use"
 
 
 class LoginInProgress(Conflict):
@@ -431,7 +468,8 @@ class TooManyRequests(ServerError):
 
 
 class OutsideRoots(Forbidden):
-    """The directory is outside those that this caller may work in (`--root`)."""
+    """The directory is outside those that this caller may work in (`--root`); or an image file is
+    outside the conversation's working directory and `--root`."""
 
     code = "outside_roots"
     title = "Outside the allowed directories"
@@ -495,6 +533,13 @@ class StorageFull(Unavailable):
 
     code = "storage_full"
     title = "The event log can't be written"
+
+
+class UploadsFull(Unavailable):
+    """As many uploads are kept as may be (`max_uploads`), or the disk is full."""
+
+    code = "uploads_full"
+    title = "No room for the upload"
 
 
 class TokensUnusable(Unavailable):

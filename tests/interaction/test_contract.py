@@ -124,8 +124,8 @@ GETS: dict[str, type[BaseModel]] = {
 def test_every_get_route_of_the_document_is_held_against_its_model() -> None:
     gets = {path for path, operations in DOCUMENT["paths"].items() if "get" in operations}
     covered = {p.split("?")[0].replace("{id}", "{conversation_id}") for p in GETS}
-    # test_turns.py, test_login.py, test_approvals.py
-    ends = ("/output", "/{login_id}", "/{approval_id}")
+    # test_turns.py, test_login.py, test_approvals.py, test_uploads.py
+    ends = ("/output", "/{login_id}", "/{approval_id}", "/{upload_id}")
     elsewhere = {path for path in gets if path.endswith(ends)}
     assert gets == covered | elsewhere
 

@@ -29,6 +29,7 @@ from codex_http_server.api.routes import (
     session,
     stop,
     tokens,
+    uploads,
     usage,
 )
 from codex_http_server.api.services import Services
@@ -40,6 +41,7 @@ ROUTERS = (
     usage.router,
     conversations.router,
     messages.router,
+    uploads.router,
     stop.router,
     approvals.router,
     events.router,
@@ -81,7 +83,7 @@ def build(services: Services) -> ASGIApp:
     app.state.services = services
     wrapped: ASGIApp = app
     wrapped = Idempotency(wrapped, services.log)
-    wrapped = BodyCheck(wrapped, services.max_body)
+    wrapped = BodyCheck(wrapped, services.max_body, services.max_upload)
     wrapped = InFlight(wrapped, services.max_requests)
     wrapped = Doorkeeper(wrapped, app.state.routes, services.recognise)
     wrapped = CORSMiddleware(

@@ -51,6 +51,7 @@ STATUS: Final[dict[str, int]] = {
     "conversation_not_found": 404,
     "item_not_found": 404,
     "message_not_found": 404,
+    "upload_not_found": 404,
     "login_not_found": 404,
     "token_not_found": 404,
     "approval_not_found": 404,
@@ -64,6 +65,7 @@ STATUS: Final[dict[str, int]] = {
     "no_running_turn": 409,
     "approval_ended": 409,
     "queue_full": 409,
+    "upload_in_use": 409,
     "login_in_progress": 409,
     "login_port_taken": 409,
     "login_ended": 409,
@@ -73,11 +75,14 @@ STATUS: Final[dict[str, int]] = {
     "token_name_taken": 409,
     "body_too_large": 413,
     "message_too_large": 413,
+    "image_too_large": 413,
     "target_too_long": 414,
     "not_json": 415,
+    "unsupported_image": 415,
     "host_not_allowed": 421,
     "invalid_request": 422,
     "invalid_working_directory": 422,
+    "invalid_image": 422,
     "core_refused": 422,
     "decision_not_offered": 422,
     "login_state_mismatch": 422,
@@ -95,6 +100,7 @@ STATUS: Final[dict[str, int]] = {
     "too_many_connections": 503,
     "tokens_unusable": 503,
     "storage_full": 507,
+    "uploads_full": 507,
 }
 
 

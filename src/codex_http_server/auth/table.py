@@ -57,6 +57,9 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("PUT", f"{_ONE}/queue"): Scope.DRIVE,
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"): Scope.DRIVE,
     ("DELETE", f"{_ONE}/queue/{{submit_id}}"): Scope.DRIVE,
+    ("POST", "/uploads"): Scope.DRIVE,
+    ("GET", "/uploads/{upload_id}"): Scope.READ,
+    ("DELETE", "/uploads/{upload_id}"): Scope.DRIVE,
     # approvals
     ("GET", "/approvals"): Scope.READ,
     ("GET", f"{_ONE}/approvals"): Scope.READ,

@@ -111,6 +111,8 @@ class Messages:
                 return prior
             if not self._conversation.host.accepting:
                 raise Stopping("The server is shutting down; the message was not accepted.")
+            if wanted.prepare is not None:
+                wanted = await wanted.prepare(wanted)
             action = self._decide(wanted)
             if action in ("start", "steer"):
                 await self._engine.wait_ready()

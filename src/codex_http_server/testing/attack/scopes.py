@@ -33,6 +33,7 @@ _IDS: Final = {
     "{submit_id}": NONE,
     "{login_id}": NONE,
     "{approval_id}": NONE,
+    "{upload_id}": "0" * 32,
     "{name}": "none.js",
 }
 
@@ -81,6 +82,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("PUT", f"{_ONE}/queue"),
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"),
     ("DELETE", f"{_ONE}/queue/{{submit_id}}"),
+    ("POST", "/uploads"),
+    ("GET", "/uploads/{upload_id}"),
+    ("DELETE", "/uploads/{upload_id}"),
     # events
     ("GET", f"{_ONE}/events"),
     ("GET", "/events"),
