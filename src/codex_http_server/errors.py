@@ -312,6 +312,22 @@ class NoTurn(Conflict):
     title = "No turn is running"
 
 
+class NothingToRetry(Conflict):
+    """The last turn of the conversation was not interrupted or failed, or no message of this server
+    started it."""
+
+    code = "nothing_to_retry"
+    title = "There is no message to send again"
+
+
+class TurnHadEffects(Conflict):
+    """The turn to be tried again had run commands, changed files or called tools; `turn_id` names
+    it. It is only repeated with `anyway`."""
+
+    code = "turn_had_effects"
+    title = "The turn had done something"
+
+
 class ApprovalEnded(Conflict):
     """The approval has ended already; `resolution` says who decided what, when and why."""
 

@@ -63,6 +63,8 @@ STATUS: Final[dict[str, int]] = {
     "turn_not_steerable": 409,
     "override_needs_new_turn": 409,
     "no_running_turn": 409,
+    "nothing_to_retry": 409,
+    "turn_had_effects": 409,
     "approval_ended": 409,
     "queue_full": 409,
     "upload_in_use": 409,

@@ -53,6 +53,7 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("POST", f"{_ONE}/resume"): Scope.DRIVE,
     # messages
     ("POST", f"{_ONE}/messages"): Scope.DRIVE,
+    ("POST", f"{_ONE}/retry"): Scope.DRIVE,
     ("GET", f"{_ONE}/queue"): Scope.READ,
     ("PUT", f"{_ONE}/queue"): Scope.DRIVE,
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"): Scope.DRIVE,

@@ -202,6 +202,7 @@ class Messages:
         """Send a message that is on disk; where that can't be done now, it waits."""
         try:
             await self._load()
+            await self._login_wait.forget_refused(record)
             await self._start_turn(record)
         except CoreRefused as error:
             self._give_up(record, error)

@@ -24,6 +24,7 @@ class Submission:
     output_schema: Any = None
     key: str | None = None
     own_turn: bool = False  # the caller waits for the turn, or streams it
+    revert: str | None = None  # a turn that the core must forget first
     prepare: Prepare | None = None  # once it is known to be new
 
     @property
@@ -44,6 +45,7 @@ class Submission:
             message=self.message,
             overrides=self.overrides,
             output_schema=self.output_schema,
+            revert=self.revert,
             created_ms=now_ms(),
         )
 

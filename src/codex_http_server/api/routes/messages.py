@@ -74,6 +74,14 @@ async def send(
     )
     entry = await services.manager.get(conversation_id)
     wanted = replace(wanted, prepare=_checked_images(services, entry, body))
+    return await submitted(services, entry, wanted, streaming, wait)
+
+
+async def submitted(
+    services: Services, entry: Open, wanted: Submission, streaming: bool, wait: float
+) -> Response:
+    """Hand a message on; the answer that its caller wishes."""
+    caller = wanted.caller
     if streaming:
         services.streams.need(caller)
     record = await entry.messages.submit(wanted)

@@ -78,6 +78,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("POST", f"{_ONE}/approvals/{{approval_id}}"),
     # messages
     ("POST", f"{_ONE}/messages"),
+    ("POST", f"{_ONE}/retry"),
     ("GET", f"{_ONE}/queue"),
     ("PUT", f"{_ONE}/queue"),
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"),
