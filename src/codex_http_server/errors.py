@@ -58,6 +58,14 @@ class InvalidDirectory(Invalid):
     title = "Not a usable working directory"
 
 
+class InvalidImage(Invalid):
+    """A part of `input` is not an image that can be used: no PNG, JPEG, GIF or WebP, an address of
+    the web, or a path that leads to no file."""
+
+    code = "invalid_image"
+    title = "Not a usable image"
+
+
 class CoreRefused(Invalid):
     """The Codex core refused what was asked; `detail` has its reason."""
 
@@ -102,11 +110,26 @@ class NotJson(ServerError):
     title = "The body must be JSON"
 
 
+class UnsupportedImage(ServerError):
+    """An upload must be a PNG, JPEG, GIF or WebP image, with the Content-Type of what it is."""
+
+    code = "unsupported_image"
+    title = "Not an image that can be used"
+
+
 class TooLarge(ServerError):
     """The body is larger than the server's `max_body`."""
 
     code = "body_too_large"
     title = "The body is too large"
+
+
+class ImageTooLarge(TooLarge):
+    """An image has more than 20 MiB (or the server's `max_upload`), or those of a message more
+    than 50 MiB together."""
+
+    code = "image_too_large"
+    title = "The image is too large"
 
 
 class TargetTooLong(ServerError):
@@ -239,6 +262,13 @@ class MessageNotFound(NotFound):
     title = "No such message in the queue"
 
 
+class UploadNotFound(NotFound):
+    """There is no upload with this id: it was deleted, or it has expired."""
+
+    code = "upload_not_found"
+    title = "No such upload"
+
+
 class LoginNotFound(NotFound):
     """There is no login with this id: it ended long ago, or before the server's last start."""
 
@@ -327,6 +357,22 @@ class NoTurn(Conflict):
     title = "No turn is running"
 
 
+class NothingToRetry(Conflict):
+    """The last turn of the conversation was not interrupted or failed, or no message of this server
+    started it."""
+
+    code = "nothing_to_retry"
+    title = "There is no message to send again"
+
+
+class TurnHadEffects(Conflict):
+    """The turn to be tried again had run commands, changed files or called tools; `turn_id` names
+    it. It is only repeated with `anyway`."""
+
+    code = "turn_had_effects"
+    title = "The turn had done something"
+
+
 class ApprovalEnded(Conflict):
     """The approval has ended already; `resolution` says who decided what, when and why."""
 
@@ -339,6 +385,13 @@ class QueueFull(Conflict):
 
     code = "queue_full"
     title = "The queue is full"
+
+
+class UploadInUse(Conflict):
+    """A message that waits needs this upload."""
+
+    code = "upload_in_use"
+    title = "The upload is in use"
 
 
 class LoginInProgress(Conflict):
@@ -483,7 +536,8 @@ class TooManyRequests(ServerError):
 
 
 class OutsideRoots(Forbidden):
-    """The directory is outside those that this caller may work in (`--root`)."""
+    """The directory is outside those that this caller may work in (`--root`); or an image file is
+    outside the conversation's working directory and `--root`."""
 
     code = "outside_roots"
     title = "Outside the allowed directories"
@@ -547,6 +601,13 @@ class StorageFull(Unavailable):
 
     code = "storage_full"
     title = "The event log can't be written"
+
+
+class UploadsFull(Unavailable):
+    """As many uploads are kept as may be (`max_uploads`), or the disk is full."""
+
+    code = "uploads_full"
+    title = "No room for the upload"
 
 
 class TokensUnusable(Unavailable):

@@ -78,6 +78,11 @@ class Places:
         return self.state / "protocol.json"
 
     @property
+    def uploads(self) -> Path:
+        """Images that were sent for messages."""
+        return self.data / "uploads"
+
+    @property
     def database(self) -> Path:
         """The event log."""
         return self.data / "log.db"

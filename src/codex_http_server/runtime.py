@@ -44,6 +44,7 @@ from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.manager import Manager
 from codex_http_server.conversations.quota import quotas
+from codex_http_server.conversations.uploads import UploadLimits, Uploads
 from codex_http_server.conversations.watchdog import Limits
 from codex_http_server.db import MEND
 from codex_http_server.engine import protocol
@@ -99,7 +100,8 @@ class Runtime:
             silence_ms=int(settings.turn_silence * 1000),
             core_memory=settings.core_memory,
         )
-        self._manager = Manager(self._log, limits, Ledger(quotas(settings.quota)))
+        uploads = Uploads(where.uploads, _upload_limits(settings))
+        self._manager = Manager(self._log, limits, Ledger(quotas(settings.quota)), uploads)
         options = CoreOptions(
             binary, where, settings.pass_env, settings.core_wait, settings.core_check, bond
         )
@@ -148,6 +150,8 @@ class Runtime:
             streams=Streams(settings.max_streams, settings.max_streams_per_caller),
             max_requests=settings.max_requests_per_caller,
             max_body=settings.max_body,
+            max_upload=settings.max_upload,
+            uploads=uploads,
             keyring=keyring,
             tickets=tickets,
             sessions=sessions,
@@ -324,6 +328,11 @@ async def serve(plan: Plan) -> None:
 def _mark(where: Places) -> Mark:
     """What all cores of this user hand down: the path of their socket."""
     return Mark(CORE_MARK, where.runtime.parent, os.environ.get(CORE_MARK))
+
+
+def _upload_limits(settings: Settings) -> UploadLimits:
+    hours = settings.upload_lifetime
+    return UploadLimits(settings.max_upload, settings.max_uploads, hours * 3600)
 
 
 def _room(wanted: int) -> int:

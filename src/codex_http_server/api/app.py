@@ -30,12 +30,14 @@ from codex_http_server.api.routes import (
     messages,
     offers,
     page,
+    retry,
     rpc,
     session,
     shelf,
     stop,
     terminals,
     tokens,
+    uploads,
     usage,
 )
 from codex_http_server.api.services import Services
@@ -48,6 +50,8 @@ ROUTERS = (
     conversations.router,
     history.router,
     messages.router,
+    retry.router,
+    uploads.router,
     stop.router,
     shelf.router,
     terminals.router,
@@ -95,7 +99,7 @@ def build(services: Services) -> ASGIApp:
     app.state.services = services
     wrapped: ASGIApp = app
     wrapped = Idempotency(wrapped, services.log)
-    wrapped = BodyCheck(wrapped, services.max_body)
+    wrapped = BodyCheck(wrapped, services.max_body, services.max_upload)
     wrapped = InFlight(wrapped, services.max_requests)
     wrapped = Doorkeeper(wrapped, app.state.routes, services.recognise)
     wrapped = CORSMiddleware(

@@ -128,33 +128,44 @@ class TextPart(Body):
 
 
 class ImagePart(Body):
-    """An image by URL (`https:` or `data:`)."""
+    """An image: in a `data:` URL (PNG, JPEG, GIF or WebP), or uploaded before."""
 
     type: Literal["image"]
-    url: str = Field(min_length=1)
+    url: str | None = Field(default=None, min_length=1, examples=["data:image/png;base64,…"])
+    upload_id: str | None = Field(default=None, min_length=1, description="Of `POST /uploads`.")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> ImagePart:
+        if (self.url is None) == (self.upload_id is None):
+            raise ValueError("url or upload_id must be given, one of them")
+        return self
 
 
 class LocalImagePart(Body):
-    """An image file on the server's machine."""
+    """An image file on the server's machine, in the working directory or below a `--root`."""
 
     type: Literal["local_image"]
-    path: str = Field(min_length=1)
+    path: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="Absolute, or from the conversation's working directory.",
+    )
 
 
 class SkillPart(Body):
-    """A skill to use."""
+    """A skill to use. The core passes over one that it does not know."""
 
     type: Literal["skill"]
-    name: str
-    path: str
+    name: Name
+    path: str = Field(min_length=1, max_length=4096, description="Of its SKILL.md.")
 
 
 class MentionPart(Body):
-    """A file or app that the message mentions."""
+    """A file or app that the text mentions. The model reads of it only what the text says."""
 
     type: Literal["mention"]
-    name: str
-    path: str
+    name: Name
+    path: str = Field(min_length=1, max_length=4096)
 
 
 AnyPart = TextPart | ImagePart | LocalImagePart | SkillPart | MentionPart
@@ -195,7 +206,7 @@ def _core_part(part: AnyPart) -> dict[str, Any]:
         case LocalImagePart():
             return {"type": "localImage", "path": part.path}
         case _:
-            return part.model_dump()
+            return part.model_dump(exclude_none=True)
 
 
 class SendMessage(Message, Policy):

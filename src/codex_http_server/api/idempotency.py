@@ -26,7 +26,7 @@ KEY_MAX: Final = 255  # characters
 NOT_KEPT: Final = frozenset({"/tokens", "/tickets", "/session", "/auth/login", "/rpc"})
 """Paths whose answers hold secrets: only that there was one is written down."""
 SECRET: Final = 0  # the status of an answer that is not kept
-_OWN_WAY: Final = re.compile(r"/conversations/[^/]+/messages/?")
+_OWN_WAY: Final = re.compile(r"/conversations/[^/]+/(messages|retry)/?")
 _KEPT_HEADERS: Final = frozenset({"content-type", "location", "cache-control"})
 
 

@@ -24,12 +24,15 @@ from codex_http_server.api.problems import on_unexpected, problem
 from codex_http_server.auth.callers import Caller
 from codex_http_server.auth.policy import Gate
 from codex_http_server.clock import new_id
+from codex_http_server.conversations.uploads import SUFFIXES
 from codex_http_server.errors import ServerError
 from codex_http_server.logs import bind, get_logger
 
 log = get_logger("codex_http_server.requests")
 
 BODY_SECONDS: Final = 30.0  # for a whole body to arrive
+UPLOADS: Final = "/uploads"
+IMAGES: Final = frozenset(SUFFIXES)
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CONVERSATION: Final = re.compile(r"/conversations/([0-9a-fA-F-]{8,64})(?:/|$)")
 
@@ -129,11 +132,13 @@ class GateKeeper:
 
 
 class BodyCheck:
-    """Reads a body whole before the route runs: JSON only, bounded, complete, in time."""
+    """Reads a body whole before the route runs: JSON only (an image for `/uploads`), bounded,
+    complete, in time."""
 
-    def __init__(self, app: ASGIApp, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, max_body: int, max_upload: int) -> None:
         self._app = app
         self._max = max_body
+        self._max_upload = max_upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
@@ -157,9 +162,13 @@ class BodyCheck:
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """The body; None if the client left before it was complete."""
         headers = Headers(scope=scope)
+        is_upload = scope["path"] == UPLOADS
+        if is_upload:
+            _check_image(headers.get("content-type", ""))
+        most = self._max_upload if is_upload else self._max
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._max:
-            raise self._too_large()
+        if length.isdigit() and int(length) > most:
+            raise _too_large(most, is_upload)
         parts: list[bytes] = []
         size, more = 0, True
         while more:
@@ -168,17 +177,28 @@ class BodyCheck:
                 return None
             parts.append(message.get("body", b""))
             size, more = size + len(parts[-1]), message.get("more_body", False)
-            if size > self._max:
-                raise self._too_large()
-        if size and not _is_json(headers.get("content-type", "")):
+            if size > most:
+                raise _too_large(most, is_upload)
+        if size and not is_upload and not _is_json(headers.get("content-type", "")):
             raise errors.NotJson(
                 "The body's Content-Type is not application/json.",
                 hint="Send the header: Content-Type: application/json",
             )
         return b"".join(parts)
 
-    def _too_large(self) -> ServerError:
-        return errors.TooLarge(f"The body is larger than {self._max:,} bytes.")
+
+def _too_large(most: int, is_upload: bool) -> ServerError:
+    kind, what = (errors.ImageTooLarge, "image") if is_upload else (errors.TooLarge, "body")
+    return kind(f"The {what} is larger than {most:,} bytes.")
+
+
+def _check_image(content_type: str) -> None:
+    """No type of these may be sent by a page without the browser asking first."""
+    if content_type.strip().lower() not in IMAGES:
+        raise errors.UnsupportedImage(
+            f"The Content-Type is not one of {', '.join(sorted(IMAGES))}.",
+            hint="Send the file as it is, with the header of what it is: Content-Type: image/png",
+        )
 
 
 def _is_json(content_type: str) -> bool:

@@ -229,6 +229,15 @@ class QueuedView(Answer):
     created_at: str
 
 
+class UploadView(Answer):
+    """An uploaded image. Its lifetime begins anew when a message names it."""
+
+    upload_id: str
+    media_type: Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+    size: int
+    expires_at: str
+
+
 class QueueView(Answer):
     """The waiting messages, in order."""
 

@@ -21,6 +21,7 @@ from codex_http_server.auth.policy import Gate
 from codex_http_server.auth.tickets import Tickets
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.manager import Manager
+from codex_http_server.conversations.uploads import Uploads
 from codex_http_server.engine.discovery import Discovery
 from codex_http_server.engine.neighbours import Neighbours
 from codex_http_server.eventlog.base import EventLog
@@ -50,6 +51,8 @@ class Services:
     streams: Streams
     max_requests: int
     max_body: int
+    max_upload: int
+    uploads: Uploads
     keyring: Keyring
     tickets: Tickets
     sessions: Sessions

@@ -61,10 +61,14 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("DELETE", f"{_ONE}/terminals/{{terminal_id}}"): Scope.DRIVE,
     # messages
     ("POST", f"{_ONE}/messages"): Scope.DRIVE,
+    ("POST", f"{_ONE}/retry"): Scope.DRIVE,
     ("GET", f"{_ONE}/queue"): Scope.READ,
     ("PUT", f"{_ONE}/queue"): Scope.DRIVE,
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"): Scope.DRIVE,
     ("DELETE", f"{_ONE}/queue/{{submit_id}}"): Scope.DRIVE,
+    ("POST", "/uploads"): Scope.DRIVE,
+    ("GET", "/uploads/{upload_id}"): Scope.READ,
+    ("DELETE", "/uploads/{upload_id}"): Scope.DRIVE,
     # approvals
     ("GET", "/approvals"): Scope.READ,
     ("GET", f"{_ONE}/approvals"): Scope.READ,

@@ -22,6 +22,7 @@ from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.login import Login, NoLogin
 from codex_http_server.conversations.messages import Messages
 from codex_http_server.conversations.quota import Over
+from codex_http_server.conversations.uploads import Uploads, in_use
 from codex_http_server.conversations.watchdog import Limits, Watchdog
 from codex_http_server.engine import decisions
 from codex_http_server.engine.base import CoreState, Engine, Question, Thread
@@ -80,8 +81,9 @@ class Stopped(NamedTuple):
 class Manager:
     """The `Listener` of the engine and the `Host` of the conversations."""
 
-    def __init__(self, log: EventLog, limits: Limits, ledger: Ledger) -> None:
+    def __init__(self, log: EventLog, limits: Limits, ledger: Ledger, uploads: Uploads) -> None:
         self._log = log
+        self.uploads = uploads
         self._ledger = ledger
         ledger.on_passed = self._end_for_quota
         self._watchdog = Watchdog(limits, self._interrupt_silent)
@@ -373,6 +375,17 @@ class Manager:
             if now - swept > SWEEP:
                 swept = now
                 self._log.forget_keys(now - KEYS_KEPT)
+                await self._sweep_uploads()
+
+    async def _sweep_uploads(self) -> None:
+        try:
+            await asyncio.to_thread(self.uploads.sweep, self.uploads_in_use())
+        except OSError as error:
+            log.warning("old uploads can't be deleted", reason=str(error))
+
+    def uploads_in_use(self) -> set[str]:
+        """The files that waiting messages need."""
+        return in_use(each for entry in self.loaded() for each in entry.messages.queue)
 
     async def interrupt_all(self) -> list[str]:
         """Interrupt every running turn; the ids of their conversations."""

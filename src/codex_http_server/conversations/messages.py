@@ -114,6 +114,8 @@ class Messages:
             self._conversation.check_usable()
             if not self._conversation.host.accepting:
                 raise Stopping("The server is shutting down; the message was not accepted.")
+            if wanted.prepare is not None:
+                wanted = await wanted.prepare(wanted)
             action = self._decide(wanted)
             if action in ("start", "steer"):
                 await self._engine.wait_ready()
@@ -226,6 +228,7 @@ class Messages:
         """Send a message that is on disk; where that can't be done now, it waits."""
         try:
             await self._load()
+            await self._login_wait.forget_refused(record)
             await self._start_turn(record)
         except CoreRefused as error:
             self._give_up(record, error)

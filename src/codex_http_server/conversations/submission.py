@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ class Submission:
     output_schema: Any = None
     key: str | None = None
     own_turn: bool = False  # the caller waits for the turn, or streams it
+    revert: str | None = None  # a turn that the core must forget first
+    prepare: Prepare | None = None  # once it is known to be new
 
     @property
     def needs_own_turn(self) -> bool:
@@ -42,10 +45,15 @@ class Submission:
             message=self.message,
             overrides=self.overrides,
             output_schema=self.output_schema,
+            revert=self.revert,
             created_ms=now_ms(),
         )
 
 
 def preview(message: list[dict[str, Any]], limit: int) -> str:
-    """The beginning of a message's text, for lists."""
-    return "\n".join(str(p["text"]) for p in message if p.get("type") == "text")[:limit]
+    """The beginning of a message's text, for lists; what it is where it has none."""
+    texts = "\n".join(str(p["text"]) for p in message if p.get("type") == "text")[:limit]
+    return texts or f"[{message[0]['type'].removeprefix('local').lower()}]"
+
+
+Prepare = Callable[[Submission], Awaitable[Submission]]

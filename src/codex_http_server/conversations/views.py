@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +17,8 @@ from codex_http_server.records import (
     Stated,
     SubmitRecord,
 )
+
+URL_SHOWN: Final = 200  # characters
 
 
 def conversation(record: ConversationRecord, head: int) -> dict[str, Any]:
@@ -57,12 +59,18 @@ def queued(record: SubmitRecord) -> dict[str, Any]:
     """A message that waits."""
     return {
         "submit_id": record.id,
-        "input": record.message,
+        "input": [_part(part) for part in record.message],
         "status": "waiting_for_login" if record.held else "queued",
         "waits": None,
         "overrides": {k: v for k, v in msgspec.structs.asdict(record.overrides).items() if v},
         "created_at": rfc3339(record.created_ms),
     }
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    """An image in a URL is megabytes, and the queue is told with each change: its beginning."""
+    url = part.get("url", "")
+    return part if len(url) <= URL_SHOWN else part | {"url": url[:URL_SHOWN] + "…"}
 
 
 def approval(record: ApprovalRecord) -> dict[str, Any]:

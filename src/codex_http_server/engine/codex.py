@@ -84,6 +84,7 @@ class CodexEngine:
         self.control = ThreadControl(self._ask, self._ask_any)
         self._places = options.places
         self._passing: set[str] = set()  # threads that only show a policy: nobody hears of them
+        self._efforts: dict[str, str] | None = None
 
     @property
     def state(self) -> CoreState:
@@ -235,7 +236,7 @@ class CodexEngine:
             "clientUserMessageId": submit_id,
             "cwd": cwd,
             "model": policy.model,
-            "effort": policy.reasoning_effort,
+            "effort": await self._effort(policy),
             "approvalPolicy": policy.approval_policy,
             "sandboxPolicy": policy.sandbox_policy,
         }
@@ -246,6 +247,15 @@ class CodexEngine:
             on_bound(msgspec.json.decode(result, type=_TurnId).turn.id)
 
         await self._call("turn/start", params, bound)
+
+    async def _effort(self, policy: Policy) -> str | None:
+        """Where none is stated, the model's default: to the core none means "as before", which may
+        be an override that has ended (measured)."""
+        if policy.reasoning_effort is None and self._efforts is None:
+            answer = await self._call("model/list", {"includeHidden": True, "limit": 1000})
+            models = msgspec.json.decode(answer, type=_Page).data
+            self._efforts = {each["model"]: each["defaultReasoningEffort"] for each in models}
+        return policy.reasoning_effort or (self._efforts or {}).get(policy.model or "")
 
     async def steer_turn(
         self,

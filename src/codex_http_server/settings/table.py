@@ -136,6 +136,15 @@ class Settings:
         "Form of the log on stderr; auto is console on a terminal, else json.",
     )
     max_body: int = setting(kinds.size(1024, GIB), 16 * MIB, "Largest request body.")
+    max_upload: int = setting(kinds.size(1024, 20 * MIB), 20 * MIB, "Largest uploaded image.")
+    max_uploads: int = setting(
+        kinds.size(1024, 1024 * GIB), GIB, "How much all uploaded images may take on the disk."
+    )
+    upload_lifetime: float = setting(
+        kinds.amount("hours", 0.001, 8760),
+        24.0,
+        "How long an uploaded image is kept after it was sent or last used.",
+    )
     request_timeout: float = setting(
         kinds.amount("seconds", 0.1, 3600), 30.0, "How long to wait for an answer of the core."
     )

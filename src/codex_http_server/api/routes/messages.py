@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -23,9 +24,10 @@ from codex_http_server.api.schemas import Finished, QueuedView, QueueView, Submi
 from codex_http_server.api.services import Services, Use
 from codex_http_server.auth.callers import Caller
 from codex_http_server.conversations import policy, views
+from codex_http_server.conversations.images import Images
 from codex_http_server.conversations.manager import Open
 from codex_http_server.conversations.messages import DONE, Status
-from codex_http_server.conversations.submission import Submission
+from codex_http_server.conversations.submission import Prepare, Submission
 from codex_http_server.errors import StorageFull
 from codex_http_server.events import TURN_COMPLETED, Event
 from codex_http_server.records import SubmitRecord
@@ -71,6 +73,15 @@ async def send(
         own_turn=streaming or wait > 0,
     )
     entry = await services.manager.get(conversation_id)
+    wanted = replace(wanted, prepare=_checked_images(services, entry, body))
+    return await submitted(services, entry, wanted, streaming, wait)
+
+
+async def submitted(
+    services: Services, entry: Open, wanted: Submission, streaming: bool, wait: float
+) -> Response:
+    """Hand a message on; the answer that its caller wishes."""
+    caller = wanted.caller
     if streaming:
         services.streams.need(caller)
     record = await entry.messages.submit(wanted)
@@ -80,6 +91,20 @@ async def send(
         with suppress(StorageFull):  # the turn has ended, but its end can't be kept right now
             return await _finished(services, entry, done)
     return JSONResponse(_submitted(services, entry, record), 202)
+
+
+def _images(services: Services, entry: Open, body: Message) -> Images:
+    directory = entry.conversation.record.working_directory
+    before = 1 if body.message else 0
+    return Images(directory, services.roots, services.uploads.use, before)
+
+
+def _checked_images(services: Services, entry: Open, body: Message) -> Prepare:
+    async def prepare(wanted: Submission) -> Submission:
+        message = await _images(services, entry, body).ready(wanted.message)
+        return replace(wanted, message=message)
+
+    return prepare
 
 
 def wants_stream(request: Request) -> bool:
@@ -204,9 +229,10 @@ async def reorder(conversation_id: str, body: Reorder, services: Use) -> JSONRes
 
 @router.patch(f"{BASE}/queue/{{submit_id}}", response_model=QueuedView)
 async def edit(conversation_id: str, submit_id: str, body: Message, services: Use) -> JSONResponse:
-    """Change the text of a waiting message."""
+    """Change what a waiting message says."""
     entry = await services.manager.get(conversation_id)
-    return JSONResponse(views.queued(await entry.messages.queue.edit(submit_id, body.parts())))
+    message = await _images(services, entry, body).ready(body.parts())
+    return JSONResponse(views.queued(await entry.messages.queue.edit(submit_id, message)))
 
 
 @router.delete(f"{BASE}/queue/{{submit_id}}", status_code=204)

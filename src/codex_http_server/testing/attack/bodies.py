@@ -46,6 +46,18 @@ SIMPLE: Final = (
 )
 
 
+@attack("An upload takes a body that is no JSON: with a form's type a page could send it.")
+async def simple_uploads(stage: Stage) -> Verdict:
+    image = b"\x89PNG\r\n\x1a\n"
+    cases = {
+        repr(kind): stage.request("POST", "/uploads", kind=kind, body=image) for kind in SIMPLE
+    }
+    script = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
+    for kind in ("image/svg+xml", "image/png"):
+        cases[f"a script as {kind}"] = stage.request("POST", "/uploads", kind=kind, body=script)
+    return await stage.refused(cases, 415)
+
+
 @attack("Forms and plain text are what a page may send without asking: its POST would be run.")
 async def simple_posts(stage: Stage) -> Verdict:
     cases = {repr(kind): stage.probe(kind=kind) for kind in SIMPLE}

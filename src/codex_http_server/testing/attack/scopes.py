@@ -34,6 +34,7 @@ _IDS: Final = {
     "{login_id}": NONE,
     "{approval_id}": NONE,
     "{terminal_id}": "none",
+    "{upload_id}": "0" * 32,
     "{name}": "none.js",
     "{server_name}": "none",
 }
@@ -86,6 +87,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("POST", f"{_ONE}/approvals/{{approval_id}}"),
     # messages
     ("POST", f"{_ONE}/messages"),
+    ("POST", f"{_ONE}/retry"),
     ("GET", f"{_ONE}/queue"),
     ("PUT", f"{_ONE}/queue"),
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"),
@@ -102,6 +104,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("POST", "/mcp-servers/reload"),
     ("POST", "/mcp-servers/{server_name}/login"),
     ("POST", "/rpc"),
+    ("POST", "/uploads"),
+    ("GET", "/uploads/{upload_id}"),
+    ("DELETE", "/uploads/{upload_id}"),
     # events
     ("GET", f"{_ONE}/events"),
     ("GET", "/events"),
