@@ -19,7 +19,6 @@ class Known:
     retried: set[str] = field(default_factory=set[str])  # texts that were sent a second time
     changed: dict[str, str] = field(default_factory=dict[str, str])  # old text: new text
     readers: list[tuple[int, Watcher]] = field(default_factory=list[tuple[int, Watcher]])
-    archived: bool = False
 
     def __post_init__(self) -> None:
         path = f"{self.path}/events"
