@@ -218,6 +218,20 @@ def test_by_force_what_runs_and_waits_is_ended(server: Server, site: Site) -> No
     refused(server.client.get(url(conversation)), 404, "conversation_not_found")
 
 
+def test_by_force_it_is_deleted_while_its_core_is_away(server: Server, site: Site) -> None:
+    conversation = server.conversation()
+    site.provider.expect(Text(["a", Gate()]))
+    server.send(conversation)
+    server.send(conversation, "waits")
+    with server.read(conversation) as reader:
+        reader.wait(lambda e: e.get("text") == "a")
+        server.core().kill()
+        delete(server, conversation, "?force=true")
+        reader.wait_type("turn/completed", status="interrupted")
+        reader.wait_type("conversation/deleted")
+    refused(server.client.get(url(conversation)), 404, "conversation_not_found")
+
+
 def test_waiting_messages_keep_it(server: Server, site: Site) -> None:
     conversation = server.conversation()
     site.provider.expect(Text(["a", Gate()]))

@@ -27,7 +27,6 @@ from tests.support.anyorder.judge import come_to_rest, judge, judge_everything
 from tests.support.anyorder.known import Known
 from tests.support.anyorder.stage import Stage
 from tests.support.chaos.letters import Letter
-from tests.support.chaos.verdict import user_messages
 from tests.support.chaos.watchers import Stream
 
 pytestmark = pytest.mark.core
@@ -165,15 +164,11 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(talk=talks, anyway=st.booleans())
     def retry(self, talk: Known, anyway: bool) -> None:
         """Send the last turn's messages again."""
-        assert self.stage.server is not None
-        log = self.stage.server.events(talk.id)
-        turns = [str(event["turn_id"]) for event in log if event["type"] == "turn/completed"]
         self.number += 1
         key = f"r{self.number}"
         status, answer = self.stage.ask("POST", f"{talk.path}/retry", {"anyway": anyway}, key)
         if status == 202:
-            talk.retried |= {text for turn, text in user_messages(log) if turn == turns[-1]}
-            talk.retried |= {x.text for x in talk.letters if not _shown(log, x.text)}
+            talk.retries.add(answer["submit_id"])
         else:
             assert status == 409, answer
 
@@ -257,10 +252,6 @@ class AnyOrder(RuleBasedStateMachine):
         finally:
             self.stage.close()
         print(dict(sorted(self.stage.counts.items())))
-
-
-def _shown(log: list[Any], text: str) -> bool:
-    return any(text == shown for _, shown in user_messages(log))
 
 
 @pytest.mark.timeout(120 + 90 * EXAMPLES)

@@ -17,6 +17,7 @@ from codex_http_server.engine.base import Deletion
 from codex_http_server.errors import ConversationBusy, ServerError
 from codex_http_server.events import Draft, raw
 from codex_http_server.logs import get_logger
+from codex_http_server.state import Phase
 
 log = get_logger(__name__)
 
@@ -95,14 +96,14 @@ async def _end(entry: Open) -> tuple[int, str | None]:
     """Take back what waits and end what runs; how many messages, and which turn."""
     entry.messages.hold()
     removed = await entry.messages.queue.clear()
+    turn_id: str | None = None
     try:
         turn_id = await entry.messages.interrupt()
-    except ServerError as error:
+    except ServerError as error:  # nothing runs, or the core is away: its turns end with it
         log.info("nothing to interrupt", reason=error.detail)
-        return removed, None
     try:
         async with asyncio.timeout(GRACE):
-            while turn_id in entry.conversation.open.turns:
+            while entry.messages.phase is not Phase.IDLE:
                 await entry.conversation.changed()
     except TimeoutError:
         log.warning("a turn did not end in time; it is ended with its thread", turn_id=turn_id)

@@ -7,7 +7,7 @@ from tests.support.anyorder.known import Known
 from tests.support.anyorder.stage import Stage
 from tests.support.approvals import check_once
 from tests.support.chaos.letters import Letter
-from tests.support.chaos.verdict import check_everything, check_letters
+from tests.support.chaos.verdict import check_everything, check_letters, user_messages
 from tests.support.chaos.watchers import Watcher
 from tests.support.chaos.wire import pause
 from tests.support.commands import until
@@ -75,21 +75,15 @@ def _reach(reader: Watcher, log: list[Event]) -> None:
 
 
 def _check_letters(stage: Stage, known: Known, log: list[Event]) -> None:
-    """Each message is there once; one that was sent again on purpose, or changed while it waited,
-    is not looked at, but that the old text is not there."""
-    shown = {_text(event) for event in log}
+    """Each message is there once, retries apart; one that was changed while it waited is not there
+    with its old text."""
+    own = [event for event in log if _shown_by(event) not in known.retries]
+    shown = {text for _, text in user_messages(own)}
     assert not shown & set(known.changed), "a message was sent with its old text"
-    apart = known.retried | set(known.changed) | set(known.changed.values())
-
-    def again(text: str) -> bool:
-        return text in apart
-
-    letters: list[Letter] = [x for x in known.letters if not again(x.text)]
-    rest = [event for event in log if not again(_text(event))]
-    check_letters(stage.address.url or "", letters, rest)
+    letters: list[Letter] = [x for x in known.letters if x.text not in known.changed]
+    check_letters(stage.address.url or "", letters, own)
 
 
-def _text(event: Event) -> str:
-    if event.get("item_type") != "userMessage" or event["type"] != "item/completed":
-        return ""
-    return "".join(p.get("text", "") for p in event["data"]["item"].get("content") or [])
+def _shown_by(event: Event) -> str | None:
+    """The submit id of the message that an event shows."""
+    return event["data"]["item"].get("clientId") if event["type"] == "item/completed" else None

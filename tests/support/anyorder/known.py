@@ -16,7 +16,7 @@ class Known:
     id: str
     stage: Stage
     letters: list[Letter] = field(default_factory=list[Letter])
-    retried: set[str] = field(default_factory=set[str])  # texts that were sent a second time
+    retries: set[str] = field(default_factory=set[str])  # submit ids of retries
     changed: dict[str, str] = field(default_factory=dict[str, str])  # old text: new text
     readers: list[tuple[int, Watcher]] = field(default_factory=list[tuple[int, Watcher]])
 
