@@ -8,8 +8,7 @@ avoids.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -32,7 +31,7 @@ from codex_http_server.engine.base import (
     Policy,
     Thread,
 )
-from codex_http_server.engine.control import ThreadControl
+from codex_http_server.engine.control import ThreadControl, refusals
 from codex_http_server.engine.core import Core
 from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.past import read_items, read_past, read_turns
@@ -186,7 +185,7 @@ class CodexEngine:
     async def _call(
         self, method: str, params: dict[str, Any], on_result: OnResult | None = None
     ) -> msgspec.Raw:
-        with _refusals():
+        with refusals():
             return await self._ask(method, params, on_result)
 
     async def ask(self, method: str, params: dict[str, Any]) -> msgspec.Raw:
@@ -204,7 +203,7 @@ class CodexEngine:
         params: dict[str, Any] = {"cwd": cwd} | ({"model": model} if model else {})
         if tools:
             params["dynamicTools"] = [{"type": "function"} | tool for tool in tools]
-        with _refusals():
+        with refusals():
             await self._ask_any("thread/start", params, lambda r: on_bound(_thread(r)))
 
     async def resume_thread(self, thread_id: str) -> Thread | None:
@@ -328,7 +327,7 @@ class CodexEngine:
     async def read_past(
         self, thread_id: str, wanted: Collection[str], known: Collection[str]
     ) -> Past:
-        with _refusals():
+        with refusals():
             return await read_past(self._ask, thread_id, wanted, known)
 
     async def _open_elsewhere(self, thread_id: str) -> ConversationOpenElsewhere:
@@ -355,11 +354,11 @@ class CodexEngine:
         return FoundPage([_found(each) for each in page.data], page.nextCursor)
 
     async def past_turns(self, thread_id: str, known: Collection[str]) -> list[PastTurn]:
-        with _refusals():
+        with refusals():
             return await read_turns(self._ask, thread_id, known)
 
     async def past_items(self, thread_id: str, turn_id: str) -> list[PastItem]:
-        with _refusals():
+        with refusals():
             return await read_items(self._ask, thread_id, turn_id)
 
     async def resolve_policy(self, cwd: str) -> Policy:
@@ -381,13 +380,13 @@ class CodexEngine:
     async def held_token(self) -> str | None:
         # An old method, the only one that tells which tokens the core would send (measured).
         asked = {"includeToken": True, "refreshToken": False}
-        with _refusals():
+        with refusals():
             found = await self._ask_any("getAuthStatus", asked)
         token = msgspec.json.decode(found).get("authToken")
         return token if isinstance(token, str) else None
 
     async def read_account(self) -> Account:
-        with _refusals():
+        with refusals():
             found = await self._ask_any("account/read", {"refreshToken": False})
         answer = msgspec.json.decode(found)
         account: dict[str, Any] = answer.get("account") or {}
@@ -402,7 +401,7 @@ class CodexEngine:
         )
 
     async def login_rules(self) -> LoginRules:
-        with _refusals():
+        with refusals():
             found = await self._ask_any("config/read", {})
         config: dict[str, Any] = msgspec.json.decode(found)["config"]
         wanted = config.get("forced_chatgpt_workspace_id") or ()
@@ -411,7 +410,7 @@ class CodexEngine:
 
     async def start_login(self, method: str, on_started: OnLogin) -> None:
         kind = {"browser": "chatgpt", "device_code": "chatgptDeviceCode"}[method]
-        with _refusals():
+        with refusals():
             await self._ask_any(
                 "account/login/start", {"type": kind}, lambda found: on_started(_login(found))
             )
@@ -420,11 +419,11 @@ class CodexEngine:
         await self._call("account/login/cancel", {"loginId": login_id})
 
     async def use_key(self, api_key: str) -> None:
-        with _refusals():
+        with refusals():
             await self._ask_any("account/login/start", {"type": "apiKey", "apiKey": api_key})
 
     async def logout(self) -> None:
-        with _refusals():
+        with refusals():
             await self._ask_any("account/logout", {})
 
     async def read_rate_limits(self) -> dict[str, Any]:
@@ -437,17 +436,8 @@ class CodexEngine:
         return await self._read_of_account("account/usage/read")
 
     async def _read_of_account(self, method: str, **params: Any) -> dict[str, Any]:
-        with _refusals():
+        with refusals():
             return msgspec.json.decode(await self._ask_any(method, params))
-
-
-@contextmanager
-def _refusals() -> Generator[None]:
-    """What the core refuses is refused to our caller."""
-    try:
-        yield
-    except CoreError as error:
-        raise CoreRefused(error.message, core_code=error.rpc_code) from error
 
 
 async def _plain_question(peer: Peer, deadline: float) -> None:

@@ -55,14 +55,14 @@ class ThreadControl:
         return "deleted"
 
     async def terminals(self, thread_id: str) -> list[Terminal]:
-        with _refusals():
+        with refusals():
             where = {"threadId": thread_id}
             found = await pages(self._ask, "thread/backgroundTerminals/list", where, MOST)
         return [_terminal(each) for each in found]
 
     async def end_terminal(self, thread_id: str, terminal_id: str) -> bool:
         params = {"threadId": thread_id, "processId": terminal_id}
-        with _refusals():
+        with refusals():
             found = await self._ask("thread/backgroundTerminals/terminate", params)
         return bool(msgspec.json.decode(found).get("terminated"))
 
@@ -78,7 +78,7 @@ def _terminal(found: dict[str, Any]) -> Terminal:
 
 
 @contextmanager
-def _refusals() -> Generator[None]:
+def refusals() -> Generator[None]:
     """What the core refuses is refused to our caller."""
     try:
         yield

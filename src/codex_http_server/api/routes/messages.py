@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -37,19 +37,22 @@ router = APIRouter(tags=["messages"])
 WAIT_MAX = 600
 BASE = "/conversations/{conversation_id}"
 
+# The answers to what is sent besides 202.
+FINISHED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": Finished,
+        "description": "With `?wait=`: the finished turn. With `Accept: text/event-stream`:"
+        " the turn's events, ending with it.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
 
 @router.post(
     f"{BASE}/messages",
     status_code=202,
     response_model=Submitted,
-    responses={
-        200: {
-            "model": Finished,
-            "description": "With `?wait=`: the finished turn. With `Accept: text/event-stream`:"
-            " the turn's events, ending with it.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        }
-    },
+    responses=FINISHED,
 )
 async def send(
     *,

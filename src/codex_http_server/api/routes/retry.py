@@ -12,8 +12,8 @@ from starlette.responses import Response
 from codex_http_server.api.bodies import Body
 from codex_http_server.api.doorkeeper import Calling
 from codex_http_server.api.idempotency import key_of
-from codex_http_server.api.routes.messages import BASE, WAIT_MAX, submitted, wants_stream
-from codex_http_server.api.schemas import Finished, Submitted
+from codex_http_server.api.routes.messages import BASE, FINISHED, WAIT_MAX, submitted, wants_stream
+from codex_http_server.api.schemas import Submitted
 from codex_http_server.api.services import Use
 from codex_http_server.conversations.again import again
 from codex_http_server.conversations.submission import Submission
@@ -33,14 +33,7 @@ class Retry(Body):
     f"{BASE}/retry",
     status_code=202,
     response_model=Submitted,
-    responses={
-        200: {
-            "model": Finished,
-            "description": "With `?wait=`: the finished turn. With `Accept: text/event-stream`:"
-            " the turn's events, ending with it.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        }
-    },
+    responses=FINISHED,
 )
 async def retry(
     *,
