@@ -53,11 +53,22 @@ class Reader:
             self._connection.request("POST", path, json.dumps(body), sent)
         self._thread = threading.Thread(target=self._run, name=f"reader {path}", daemon=True)
         self._thread.start()
+        if "after=latest" in path:
+            self._wait_open()
+
+    def _wait_open(self) -> None:
+        """Wait until the server has said where `latest` is: what a test does next is on another
+        connection, and would else overtake this one (looking up who calls takes a while)."""
+        with self._grew:
+            if not self._grew.wait_for(lambda: self.status or self.ended, PATIENCE):
+                raise AssertionError(f"the stream did not open in {PATIENCE:g} s")
 
     def _run(self) -> None:
         try:
             answer = self._connection.getresponse()
-            self.status = answer.status
+            with self._grew:
+                self.status = answer.status
+                self._grew.notify_all()
             for event_id, data in self._frames(answer):
                 with self._grew:
                     self.events.append(json.loads(data))
