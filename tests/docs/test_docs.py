@@ -14,10 +14,8 @@ from codex_http_server.doctor.examination import IDS
 from codex_http_server.doctor.results import ok, report
 from codex_http_server.settings import CONFIG_ENV, SETTINGS, TOKEN_ENV, resolve
 from tests.support.contract import SIX
+from tests.support.pages import PAGES, README, ROOT, Snippet, blocks, name, prose, snippets, text
 
-ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 OPENAPI: dict[str, Any] = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))
 ROUTES = [
     f"{method.upper()} {path.replace('{conversation_id}', '{id}')}"
@@ -27,37 +25,10 @@ ROUTES = [
 CODES: dict[str, int] = OPENAPI["x-error-codes"]
 
 
-def text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def blocks(path: Path, language: str) -> list[str]:
-    """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text(path), re.MULTILINE | re.DOTALL)
-
-
-def prose(path: Path) -> str:
-    """The page without its fenced blocks."""
-    return re.sub(r"^```.*?^```$", "", text(path), flags=re.MULTILINE | re.DOTALL)
-
-
 def anchors(path: Path) -> set[str]:
     """The names that headings can be linked by."""
     heads = re.findall(r"^#+ +(.+)$", prose(path), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
-
-
-def examples(language: str) -> list[Any]:
-    """The blocks of one language in all pages, as parameters."""
-    return [
-        pytest.param(block, id=f"{name(path)}-{number}")
-        for path in PAGES
-        for number, block in enumerate(blocks(path, language), 1)
-    ]
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -140,13 +111,13 @@ def test_the_readme_has_the_six_commands_to_the_letter(command: str) -> None:
     assert command in lines
 
 
-@pytest.mark.parametrize("block", examples("toml"))
-def test_a_settings_file_is_read(block: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", snippets("toml"), ids=str)
+def test_a_settings_file_is_read(block: Snippet, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text(block, encoding="utf-8")
+    path.write_text(block.text, encoding="utf-8")
     resolve({"config": str(path)}, {})
 
 
-@pytest.mark.parametrize("block", examples("python"))
-def test_python_is_python(block: str) -> None:
-    compile(block, "example", "exec")
+@pytest.mark.parametrize("block", snippets("python"), ids=str)
+def test_python_is_python(block: Snippet) -> None:
+    compile(block.text, str(block), "exec")
