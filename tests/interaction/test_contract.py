@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def test_the_document_is_openapi_3_1_with_all_codes_and_event_types() -> None:
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
 def test_every_route_is_described(method: str, path: str, operation: dict[str, Any]) -> None:
-    assert operation["operationId"]
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", operation["operationId"]), "a name for clients"
     assert operation["summary"]
     assert operation["description"].endswith((".", "?")), operation["description"]
     assert operation["tags"]

@@ -75,6 +75,7 @@ def routes(version: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call it
     )
     for router in ROUTERS:
         app.include_router(router)

@@ -21,7 +21,7 @@ ONE = "/auth/login/{login_id}"
 
 
 @router.get("/auth/status", response_model=AuthStatus)
-async def auth_status(services: Use) -> JSONResponse:
+async def get_auth_status(services: Use) -> JSONResponse:
     """Who the core is signed in as, asked of the core itself; if it is not, why, and what to do.
     And who else uses that login."""
     others = [asdict(each) for each in await services.neighbours.look()]
@@ -40,7 +40,7 @@ async def sign_in(body: StartLogin, services: Use) -> JSONResponse:
 
 
 @router.get(ONE, response_model=LoginView)
-async def read_login(
+async def get_login(
     login_id: str,
     services: Use,
     wait: Annotated[
@@ -55,7 +55,7 @@ async def read_login(
 
 
 @router.post(ONE, response_model=LoginView)
-async def bring_callback(login_id: str, body: LoginCallback, services: Use) -> JSONResponse:
+async def finish_login(login_id: str, body: LoginCallback, services: Use) -> JSONResponse:
     """Bring a browser login to its end from another machine, with the address that the browser
     ended at. It must be the answer to this login."""
     return _shown(await services.accounts.logins.bring(login_id, body.callback_url))

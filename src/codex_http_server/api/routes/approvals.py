@@ -23,7 +23,7 @@ All = Annotated[bool, Query(alias="all", description="Those that have ended, too
 
 
 @router.get("/approvals", response_model=ApprovalPage)
-async def everywhere(
+async def list_approvals(
     *,
     services: Use,
     conversation: Annotated[str | None, Query(description="Only of this one.")] = None,
@@ -38,7 +38,7 @@ async def everywhere(
 
 
 @router.get(BASE, response_model=ApprovalPage)
-async def of_one(
+async def list_conversation_approvals(
     *,
     conversation_id: str,
     services: Use,
@@ -63,14 +63,14 @@ async def _page(
 
 
 @router.get(f"{BASE}/{{approval_id}}", response_model=ApprovalView)
-async def look(conversation_id: str, approval_id: str, services: Use) -> JSONResponse:
+async def get_approval(conversation_id: str, approval_id: str, services: Use) -> JSONResponse:
     """One approval, also after its end."""
     entry = await services.manager.get(conversation_id)
     return JSONResponse(views.approval(await entry.conversation.approvals.get(approval_id)))
 
 
 @router.post(f"{BASE}/{{approval_id}}", response_model=ApprovalView)
-async def answer(
+async def answer_approval(
     conversation_id: str, approval_id: str, body: AnswerApproval, services: Use, caller: Calling
 ) -> JSONResponse:
     """Answer a question of the core, once: whoever comes second gets 409 `approval_ended` with

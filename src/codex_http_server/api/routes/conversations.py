@@ -42,7 +42,7 @@ OUTPUT_MAX = 1024 * 1024
 
 
 @router.post("/conversations", status_code=201, response_model=ConversationView)
-async def create(
+async def create_conversation(
     body: CreateConversation, request: Request, services: Use, caller: Calling
 ) -> JSONResponse:
     """Start a conversation in a directory. The core must be ready; waits 10 s for it."""
@@ -94,7 +94,7 @@ def before_id(cursor: str | None) -> str | None:
 
 
 @router.get("/conversations/{conversation_id}", response_model=ConversationView | Snapshot)
-async def look(
+async def get_conversation(
     conversation_id: str, services: Use, include: Literal["snapshot"] | None = None
 ) -> JSONResponse:
     """The conversation; with `include=snapshot` all that a first paint needs, at one seq."""
@@ -110,7 +110,7 @@ def _surroundings(services: Services) -> dict[str, Any]:
 
 
 @router.patch("/conversations/{conversation_id}", response_model=ConversationView)
-async def change(
+async def update_conversation(
     conversation_id: str, body: PatchConversation, services: Use, caller: Calling
 ) -> JSONResponse:
     """Change the title, the policy of the turns to come, or how long approvals wait."""
@@ -120,7 +120,7 @@ async def change(
 
 
 @router.get("/conversations/{conversation_id}/items", response_model=ItemPage)
-async def items(
+async def list_items(
     conversation_id: str,
     services: Use,
     before: Annotated[
@@ -138,7 +138,7 @@ async def items(
     "/conversations/{conversation_id}/turns/{turn_id}/items/{item_id}/output",
     response_model=Output,
 )
-async def output(
+async def read_output(
     *,
     conversation_id: str,
     turn_id: str,
@@ -158,7 +158,7 @@ async def output(
 @router.post(
     "/conversations/{conversation_id}/interrupt", status_code=202, response_model=Interrupted
 )
-async def interrupt(
+async def interrupt_conversation(
     conversation_id: str, services: Use, body: Interrupt | None = None
 ) -> JSONResponse:
     """Ask the running turn to end; commands that it still runs are ended too."""

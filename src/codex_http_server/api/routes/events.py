@@ -46,7 +46,7 @@ Heartbeat = Annotated[
 
 
 @router.get("/conversations/{conversation_id}/events", response_model=EventPage, responses=STREAM)
-async def conversation_events(
+async def read_conversation_events(
     *,
     conversation_id: str,
     request: Request,
@@ -136,7 +136,7 @@ def _page(
 
 
 @router.get("/events", response_model=AllEventPage, responses=STREAM)
-async def all_events(
+async def read_events(
     *,
     request: Request,
     services: Use,

@@ -28,14 +28,14 @@ def core_view(services: Services) -> dict[str, Any]:
 
 
 @router.get("/health", response_model=Health)
-async def health(services: Use, caller: Calling) -> JSONResponse:
+async def get_health(services: Use, caller: Calling) -> JSONResponse:
     """Always 200 and quick, whatever the core does; to who may not read, without the core."""
     body: dict[str, Any] = {"status": "ok", "version": services.version}
     return JSONResponse(body | ({"core": core_view(services)} if caller.may(Scope.READ) else {}))
 
 
 @router.get("/ready", response_model=Ready, responses={503: {"model": Ready}})
-async def ready(services: Use) -> JSONResponse:
+async def get_ready(services: Use) -> JSONResponse:
     """200 only when a message would be accepted, else 503 with the reasons. `notes` say what is
     worth knowing all the same."""
     reasons, notes = list(_reasons(services)), await _notes(services)

@@ -25,7 +25,7 @@ FILE: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get("/conversations/{conversation_id}/export", response_class=Response, responses=FILE)
-async def export(
+async def export_conversation(
     conversation_id: str,
     services: Use,
     form: Annotated[

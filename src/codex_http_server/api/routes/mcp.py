@@ -30,14 +30,14 @@ class BeginMcpLogin(Body):
 
 
 @router.get("/mcp-servers", response_model=CoreList)
-async def mcp_servers(services: Use) -> JSONResponse:
+async def list_mcp_servers(services: Use) -> JSONResponse:
     """The MCP servers of the configuration: tools, resources, whether a login is needed, and why
     one does not start (`toolsError`). The core starts them to find out."""
     return JSONResponse({"data": redact_value(await services.discovery.mcp_servers())})
 
 
 @router.get("/mcp-servers/{server_name}", response_model=CoreList)
-async def mcp_server(server_name: str, services: Use) -> JSONResponse:
+async def get_mcp_server(server_name: str, services: Use) -> JSONResponse:
     """One MCP server: `data` holds it alone. The others are not started."""
     return JSONResponse({"data": redact_value(await services.discovery.mcp_servers(server_name))})
 

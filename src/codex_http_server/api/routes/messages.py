@@ -54,7 +54,7 @@ FINISHED: Final[dict[int | str, dict[str, Any]]] = {
     response_model=Submitted,
     responses=FINISHED,
 )
-async def send(
+async def send_message(
     *,
     conversation_id: str,
     body: SendMessage,
@@ -216,14 +216,14 @@ async def _bound(
 
 
 @router.get(f"{BASE}/queue", response_model=QueueView)
-async def queue(conversation_id: str, services: Use) -> JSONResponse:
+async def list_queue(conversation_id: str, services: Use) -> JSONResponse:
     """The waiting messages, in order."""
     entry = await services.manager.get(conversation_id)
     return JSONResponse({"data": entry.messages.queue.view()})
 
 
 @router.put(f"{BASE}/queue", response_model=QueueView)
-async def reorder(conversation_id: str, body: Reorder, services: Use) -> JSONResponse:
+async def reorder_queue(conversation_id: str, body: Reorder, services: Use) -> JSONResponse:
     """Put the waiting messages in another order."""
     entry = await services.manager.get(conversation_id)
     await entry.messages.queue.reorder(body.order)
@@ -231,7 +231,9 @@ async def reorder(conversation_id: str, body: Reorder, services: Use) -> JSONRes
 
 
 @router.patch(f"{BASE}/queue/{{submit_id}}", response_model=QueuedView)
-async def edit(conversation_id: str, submit_id: str, body: Message, services: Use) -> JSONResponse:
+async def edit_queued(
+    conversation_id: str, submit_id: str, body: Message, services: Use
+) -> JSONResponse:
     """Change what a waiting message says."""
     entry = await services.manager.get(conversation_id)
     message = await _images(services, entry, body).ready(body.parts())
@@ -239,7 +241,7 @@ async def edit(conversation_id: str, submit_id: str, body: Message, services: Us
 
 
 @router.delete(f"{BASE}/queue/{{submit_id}}", status_code=204)
-async def remove(conversation_id: str, submit_id: str, services: Use) -> Response:
+async def remove_queued(conversation_id: str, submit_id: str, services: Use) -> Response:
     """Take a waiting message back."""
     entry = await services.manager.get(conversation_id)
     await entry.messages.queue.remove(submit_id)

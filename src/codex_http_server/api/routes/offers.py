@@ -50,7 +50,7 @@ def seen_from(
 
 
 @router.get("/models", response_model=CoreList)
-async def models(
+async def list_models(
     services: Use,
     hidden: Annotated[bool, Query(description="Those that a picker does not show, too.")] = False,
 ) -> JSONResponse:
@@ -59,13 +59,13 @@ async def models(
 
 
 @router.get("/features", response_model=CoreList)
-async def features(services: Use) -> JSONResponse:
+async def list_features(services: Use) -> JSONResponse:
     """The features of this core, and whether they are on. The configuration sets them."""
     return JSONResponse({"data": await services.discovery.features()})
 
 
 @router.get("/skills", response_model=SkillList)
-async def skills(
+async def list_skills(
     *,
     request: Request,
     services: Use,

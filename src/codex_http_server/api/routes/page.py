@@ -30,13 +30,13 @@ HEADERS: Final = {
 
 
 @router.get("/")
-async def index() -> Response:
+async def get_page() -> Response:
     """The page."""
     return _file("index.html")
 
 
 @router.get("/page/{name}")
-async def file(name: str) -> Response:
+async def get_page_file(name: str) -> Response:
     """A file of the page."""
     return _file(name)
 

@@ -35,7 +35,7 @@ class Retry(Body):
     response_model=Submitted,
     responses=FINISHED,
 )
-async def retry(
+async def retry_turn(
     *,
     conversation_id: str,
     request: Request,

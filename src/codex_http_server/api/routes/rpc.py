@@ -31,7 +31,7 @@ class Rpc(Body):
 
 
 @router.post("/rpc", response_model=RpcAnswer)
-async def call(body: Rpc, services: Use) -> JSONResponse:
+async def call_core(body: Rpc, services: Use) -> JSONResponse:
     """Call a method of the core that has no route here. What it refuses is 422 `core_refused` with
     `core_code` and `core_data`; what this server owns is 422 `method_not_passed`."""
     if not passes(body.method):

@@ -28,14 +28,14 @@ FILTERS: Final = {"/events": {"conversation", "account"}}  # of a conversation's
 
 
 @router.get("/session", response_model=SessionView)
-async def session(caller: Calling) -> JSONResponse:
+async def get_session(caller: Calling) -> JSONResponse:
     """How you are known here, and what you may do."""
     scopes = [str(scope) for scope in Scope if caller.may(scope)]
     return JSONResponse({"via": caller.via, "scopes": scopes}, headers=NO_STORE)
 
 
 @router.post("/session", status_code=204)
-async def begin(body: BeginSession, request: Request, services: Use) -> Response:
+async def begin_session(body: BeginSession, request: Request, services: Use) -> Response:
     """Turn the code of `codex-http-server open` into the page's cookie."""
     if not near(request.scope):
         NOBODY.need(Scope.READ)
@@ -51,7 +51,7 @@ async def begin(body: BeginSession, request: Request, services: Use) -> Response
 
 
 @router.delete("/session", status_code=204)
-async def end(request: Request, services: Use) -> Response:
+async def end_session(request: Request, services: Use) -> Response:
     """End the session of this page's cookie."""
     secret, name = page_cookie(request.scope), cookie_name(request.scope)
     answer = Response(status_code=204)

@@ -26,7 +26,7 @@ KEEPS: Final = {
 
 
 @router.post(f"{BASE}/archive", response_model=ConversationView)
-async def archive(conversation_id: str, services: Use) -> JSONResponse:
+async def archive_conversation(conversation_id: str, services: Use) -> JSONResponse:
     """Put the conversation away, in Codex too: it takes no messages, and commands that it runs in
     the background end. It is listed with `archived=true`."""
     entry = await services.manager.get(conversation_id)
@@ -35,7 +35,7 @@ async def archive(conversation_id: str, services: Use) -> JSONResponse:
 
 
 @router.post(f"{BASE}/unarchive", response_model=ConversationView)
-async def unarchive(conversation_id: str, services: Use) -> JSONResponse:
+async def unarchive_conversation(conversation_id: str, services: Use) -> JSONResponse:
     """Take an archived conversation back."""
     entry = await services.manager.get(conversation_id)
     await shelf.unarchive(entry)
@@ -43,7 +43,7 @@ async def unarchive(conversation_id: str, services: Use) -> JSONResponse:
 
 
 @router.delete(BASE, response_model=DeletedView)
-async def delete(
+async def delete_conversation(
     *,
     conversation_id: str,
     services: Use,

@@ -37,7 +37,7 @@ async def resume_all(services: Use) -> JSONResponse:
     response_model=Resumed,
     tags=["conversations"],
 )
-async def resume(conversation_id: str, services: Use) -> JSONResponse:
+async def resume_conversation(conversation_id: str, services: Use) -> JSONResponse:
     """Send what was held back in this conversation; nothing happens if nothing was."""
     entry = await services.manager.get(conversation_id)
     waiting = len(entry.messages.queue)

@@ -25,7 +25,7 @@ _FILE: Final = {"schema": {"type": "string", "format": "binary"}}
     response_model=UploadView,
     openapi_extra={"requestBody": {"required": True, "content": dict.fromkeys(SUFFIXES, _FILE)}},
 )
-async def upload(request: Request, services: Use) -> JSONResponse:
+async def create_upload(request: Request, services: Use) -> JSONResponse:
     """Send an image, as it is, with its own Content-Type. Messages name it by `upload_id`."""
     media_type = request.headers["content-type"].strip().lower()  # the body check has seen it
     content = await request.body()
@@ -34,13 +34,13 @@ async def upload(request: Request, services: Use) -> JSONResponse:
 
 
 @router.get("/uploads/{upload_id}", response_model=UploadView)
-async def look(upload_id: str, services: Use) -> JSONResponse:
+async def get_upload(upload_id: str, services: Use) -> JSONResponse:
     """What is known of an upload, and until when it is kept."""
     return JSONResponse(_view(await asyncio.to_thread(services.uploads.get, upload_id)))
 
 
 @router.delete("/uploads/{upload_id}", status_code=204)
-async def delete(upload_id: str, services: Use) -> Response:
+async def delete_upload(upload_id: str, services: Use) -> Response:
     """Delete an upload. One that a waiting message needs stays."""
     needed = services.manager.uploads_in_use()
     await asyncio.to_thread(services.uploads.remove, upload_id, needed)

@@ -25,7 +25,7 @@ Refresh = Annotated[bool, Query(description="Ask the account's backend now; else
 
 
 @router.get("/auth/usage", response_model=Usage)
-async def usage(
+async def get_usage(
     *,
     services: Use,
     caller: Calling,
@@ -76,7 +76,7 @@ async def _costliest(services: Services, limit: int) -> list[dict[str, Any]]:
     response_model=ConversationUsage,
     tags=["conversations"],
 )
-async def conversation_usage(
+async def get_conversation_usage(
     *,
     conversation_id: str,
     services: Use,
