@@ -26,7 +26,7 @@ KEY_MAX: Final = 255  # characters
 NOT_KEPT: Final = frozenset({"/tokens", "/tickets", "/session", "/auth/login", "/rpc"})
 """Paths whose answers hold secrets: only that there was one is written down."""
 SECRET: Final = 0  # the status of an answer that is not kept
-_OWN_WAY: Final = re.compile(r"/conversations/[^/]+/(messages|retry)/?")
+OWN_WAY: Final = re.compile(r"/conversations/[^/]+/(messages|retry)/?")
 _KEPT_HEADERS: Final = frozenset({"content-type", "location", "cache-control"})
 
 
@@ -49,7 +49,7 @@ class Idempotency:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
         plain = scope["type"] != "http" or scope["method"] != "POST"
-        if plain or "idempotency-key" not in headers or _OWN_WAY.fullmatch(scope["path"]):
+        if plain or "idempotency-key" not in headers or OWN_WAY.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
         try:

@@ -7,8 +7,11 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from codex_http_server.api.problems import MEDIA_TYPE, STATUS
-from codex_http_server.api.schemas import Problem
+from codex_http_server.api import refusals
+from codex_http_server.api.idempotency import KEY_MAX
+from codex_http_server.api.problems import STATUS
+from codex_http_server.api.recognise import STREAMS
+from codex_http_server.auth.table import SCOPES
 from codex_http_server.events import OURS
 
 DESCRIPTION: Final = (
@@ -16,6 +19,28 @@ DESCRIPTION: Final = (
     " it. Every event is on disk before a client sees it, has a number that is never used"
     " twice, and can be read again from any number on. Generated from the code; do not edit."
 )
+
+SCHEMES: Final = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "Callers on this machine need none, but for some scopes.",
+    }
+}
+PARAMETERS: Final = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same key and body are one request, however often it is sent.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX},
+    },
+    "LastEventId": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "As `after`, and before it; browsers send it when they come back.",
+        "schema": {"type": "string"},
+    },
+}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -28,28 +53,35 @@ def describe(app: FastAPI) -> dict[str, Any]:
             description=DESCRIPTION,
             routes=app.routes,
         )
-        _problems(document)
+        refusals.add(document)
+        _who_may(document)
+        _headers(document)
         document["x-error-codes"] = STATUS
         document["x-event-types"] = OURS
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _problems(document: dict[str, Any]) -> None:
-    """Every operation can answer with a problem; the framework's own error shape goes."""
-    schemas = document["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs", {}))
-    schemas["Problem"] = problem | {
-        "properties": problem["properties"] | {"code": {"type": "string", "enum": sorted(STATUS)}}
-    }
-    answer = {
-        "description": "An error (RFC 9457); `code` says which.",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    for path in document["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("422", None)
-            operation["responses"]["default"] = answer
+def _who_may(document: dict[str, Any]) -> None:
+    """How a caller shows who it is, and the scope that each operation needs."""
+    document["components"]["securitySchemes"] = SCHEMES
+    document["security"] = [{}, {"token": []}]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            scope = SCOPES[(method.upper(), path)]
+            operation["x-scope"] = None if scope is None else str(scope)
+
+
+def _headers(document: dict[str, Any]) -> None:
+    """The headers that are read outside the routes."""
+    document["components"]["parameters"] = PARAMETERS
+    for path, operations in document["paths"].items():
+        if "post" in operations:
+            _take(operations["post"], "IdempotencyKey")
+        if STREAMS.fullmatch(path):
+            _take(operations["get"], "LastEventId")
+
+
+def _take(operation: dict[str, Any], name: str) -> None:
+    reference = {"$ref": f"#/components/parameters/{name}"}
+    operation["parameters"] = [*operation.get("parameters", ()), reference]
