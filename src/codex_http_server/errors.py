@@ -66,6 +66,14 @@ class InvalidImage(Invalid):
     title = "Not a usable image"
 
 
+class FileUnreadable(Invalid):
+    """What is at this path can't be read: a pipe, a device or a socket, something that the server's
+    user may not read, or something that was changed in the same moment."""
+
+    code = "file_unreadable"
+    title = "Not a readable file"
+
+
 class CoreRefused(Invalid):
     """The Codex core refused what was asked; `detail` has its reason."""
 
@@ -267,6 +275,13 @@ class UploadNotFound(NotFound):
 
     code = "upload_not_found"
     title = "No such upload"
+
+
+class FileNotThere(NotFound):
+    """There is no file and no directory at this path."""
+
+    code = "file_not_found"
+    title = "No such file"
 
 
 class LoginNotFound(NotFound):
@@ -536,11 +551,18 @@ class TooManyRequests(ServerError):
 
 
 class OutsideRoots(Forbidden):
-    """The directory is outside those that this caller may work in (`--root`); or an image file is
-    outside the conversation's working directory and `--root`."""
+    """The directory is outside those that this caller may work in (`--root`); or a file or an image
+    is outside the conversation's working directory and `--root`."""
 
     code = "outside_roots"
     title = "Outside the allowed directories"
+
+
+class FileProtected(Forbidden):
+    """The path leads into a Codex home or into what this server keeps: logins, tokens, the log."""
+
+    code = "file_protected"
+    title = "Not to be read"
 
 
 class HostNotAllowed(ServerError):

@@ -41,6 +41,7 @@ from codex_http_server.auth.portable import Nothing
 from codex_http_server.auth.tickets import Tickets
 from codex_http_server.conversations.approvals import Deadlines
 from codex_http_server.conversations.feed import Feed
+from codex_http_server.conversations.files import Files
 from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.manager import Manager
 from codex_http_server.conversations.quota import quotas
@@ -70,7 +71,7 @@ from codex_http_server.listening import on_path, on_port
 from codex_http_server.logs import get_logger
 from codex_http_server.parent import watch_parent
 from codex_http_server.places import Places, places
-from codex_http_server.settings import Settings
+from codex_http_server.settings import Settings, default_file
 
 try:
     import resource
@@ -136,6 +137,7 @@ class Runtime:
             attempts=Attempts(),
             require_token=settings.require_token,
         )
+        discovery = Discovery(self._engine.ask)
         self._services = Services(
             version=__version__,
             manager=self._manager,
@@ -143,7 +145,7 @@ class Runtime:
             log=self._log,
             accounts=self._accounts,
             login=self._login,
-            discovery=Discovery(self._engine.ask),
+            discovery=discovery,
             neighbours=Neighbours(where),
             gate=gate(settings.allow_host, settings.allow_origin, unix=settings.listen is not None),
             heartbeat=settings.heartbeat,
@@ -152,6 +154,7 @@ class Runtime:
             max_body=settings.max_body,
             max_upload=settings.max_upload,
             uploads=uploads,
+            files=Files(settings.root, _secrets(settings, where), discovery.files),
             keyring=keyring,
             tickets=tickets,
             sessions=sessions,
@@ -328,6 +331,17 @@ async def serve(plan: Plan) -> None:
 def _mark(where: Places) -> Mark:
     """What all cores of this user hand down: the path of their socket."""
     return Mark(CORE_MARK, where.runtime.parent, os.environ.get(CORE_MARK))
+
+
+def _secrets(settings: Settings, where: Places) -> list[Path]:
+    """What no caller may read: logins, tokens, settings, the log, of all homes as far as known; and
+    what processes show of themselves, their environment for one. Files that are worth a hard link
+    elsewhere are named besides their folders."""
+    homes = (where.home, Path.home() / ".codex")
+    in_homes = [home / name for home in homes for name in ("", "auth.json", "config.toml")]
+    ours = [where.data, where.database, where.state.parent, where.tokens, default_file().parent]
+    given = [settings.token_file] if settings.token_file else []
+    return [*in_homes, *ours, *given, where.state, Path("/proc")]
 
 
 def _upload_limits(settings: Settings) -> UploadLimits:

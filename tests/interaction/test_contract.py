@@ -131,7 +131,7 @@ def test_every_get_route_of_the_document_is_held_against_its_model() -> None:
     gets = {path for path, operations in DOCUMENT["paths"].items() if "get" in operations}
     covered = {p.split("?")[0].replace("{id}", "{conversation_id}") for p in GETS}
     # test_turns.py, test_export.py, test_login.py, test_approvals.py, test_discovery.py,
-    # test_uploads.py
+    # test_uploads.py, test_files.py
     ends = (
         "/output",
         "/export",
@@ -139,6 +139,8 @@ def test_every_get_route_of_the_document_is_held_against_its_model() -> None:
         "/{approval_id}",
         "/{server_name}",
         "/{upload_id}",
+        "/files",
+        "/files/search",
     )
     elsewhere = {path for path in gets if path.endswith(ends)}
     assert gets == covered | elsewhere

@@ -20,6 +20,7 @@ from codex_http_server.auth.pages import Sessions
 from codex_http_server.auth.policy import Gate
 from codex_http_server.auth.tickets import Tickets
 from codex_http_server.conversations.feed import Feed
+from codex_http_server.conversations.files import Files
 from codex_http_server.conversations.manager import Manager
 from codex_http_server.conversations.uploads import Uploads
 from codex_http_server.engine.discovery import Discovery
@@ -53,6 +54,7 @@ class Services:
     max_body: int
     max_upload: int
     uploads: Uploads
+    files: Files
     keyring: Keyring
     tickets: Tickets
     sessions: Sessions

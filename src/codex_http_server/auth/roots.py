@@ -26,13 +26,13 @@ def roots_of(caller: Caller, given: Sequence[Path], *, here: bool) -> Sequence[P
 
 def inside(path: str, roots: Sequence[Path]) -> bool:
     """Whether an absolute path leads to one of `roots` or below it."""
-    wanted = set(_identities([os.path.realpath(root) for root in roots]))
+    wanted = set(identities([os.path.realpath(root) for root in roots]))
     real = Path(os.path.realpath(path))
-    return any(found in wanted for found in _identities([real, *real.parents]))
+    return any(found in wanted for found in identities([real, *real.parents]))
 
 
-def _identities(paths: Sequence[str | Path]) -> Iterator[Identity]:
-    """Of those that exist."""
+def identities(paths: Sequence[str | Path]) -> Iterator[Identity]:
+    """Device and number of those that exist."""
     for path in paths:
         try:
             info = Path(path).stat()

@@ -69,6 +69,9 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("POST", "/uploads"): Scope.DRIVE,
     ("GET", "/uploads/{upload_id}"): Scope.READ,
     ("DELETE", "/uploads/{upload_id}"): Scope.DRIVE,
+    # files
+    ("GET", "/files"): Scope.READ,
+    ("GET", "/files/search"): Scope.READ,
     # approvals
     ("GET", "/approvals"): Scope.READ,
     ("GET", f"{_ONE}/approvals"): Scope.READ,

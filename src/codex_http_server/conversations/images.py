@@ -12,13 +12,19 @@ import asyncio
 import binascii
 import os
 import re
-import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from codex_http_server.auth.roots import inside
-from codex_http_server.errors import ImageTooLarge, Invalid, InvalidImage, OutsideRoots
+from codex_http_server.auth.fence import Fence
+from codex_http_server.errors import (
+    FileNotThere,
+    FileUnreadable,
+    ImageTooLarge,
+    Invalid,
+    InvalidImage,
+    OutsideRoots,
+)
 
 IMAGE_MAX: Final = 20 * 1024 * 1024  # bytes of one image
 TOTAL_MAX: Final = 50 * 1024 * 1024  # bytes of all images of one message
@@ -48,12 +54,12 @@ def kind_of(head: bytes) -> str | None:
 
 
 class Images:
-    """The images of one message. `folders` are those that its files may lie in; `first` is how
+    """The images of one message. Its files may lie in `directory` and `roots`; `first` is how
     many of its parts stand before those of `input`."""
 
     def __init__(self, directory: str, roots: Sequence[Path], find: Find, first: int) -> None:
         self._directory = directory
-        self._folders = [Path(directory), *roots]
+        self._roots = roots
         self._find = find
         self._first = first
         self._count = self._bytes = 0
@@ -99,34 +105,25 @@ class Images:
 
     def _file(self, given: str, field: str) -> tuple[str, int]:
         """Where the file really is, and its size. Outside nothing is said of it but that."""
-        if "\0" in given:
-            raise invalid(field, "is not a path")
-        path = os.path.realpath(Path(self._directory) / given)
-        if not inside(path, self._folders):
+        fence = Fence(self._directory, self._roots)
+        try:
+            with fence.open(given) as file:
+                if file.is_directory:
+                    raise invalid(field, "is not a file")
+                if kind_of(os.read(file.fd, HEAD)) is None:
+                    raise invalid(field, "is not a PNG, JPEG, GIF or WebP image")
+                return file.path, file.info.st_size
+        except OutsideRoots:
             message = "is outside the conversation's working directory and the server's --root"
             raise OutsideRoots(
                 f"{field} {message}.",
                 hint="Copy the image there, or send it: POST /uploads.",
                 errors=[{"field": field, "message": message}],
-            )
-        try:
-            return path, _look(path, field)
+            ) from None
+        except (FileNotThere, FileUnreadable) as error:
+            raise invalid(field, f"can't be read: {error.detail.rstrip('.')}") from error
         except OSError as error:
             raise invalid(field, f"can't be read: {error.strerror}") from error
-
-
-def _look(path: str, field: str) -> int:
-    """The size of an image file. A pipe or a device is not opened, a link not followed."""
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise invalid(field, "is not a file")
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        info = os.fstat(file.fileno())
-        if not stat.S_ISREG(info.st_mode):
-            raise invalid(field, "is not a file")
-        if kind_of(file.read(HEAD)) is None:
-            raise invalid(field, "is not a PNG, JPEG, GIF or WebP image")
-    return info.st_size
 
 
 def _data(url: str, field: str) -> int:

@@ -89,6 +89,14 @@ class Discovery:
             found = await self.ask("skills/config/write", {"path": path, "enabled": enabled})
         return bool(found["effectiveEnabled"])
 
+    async def files(self, directory: str, query: str) -> list[Json]:
+        """At most 50 files and directories below a directory whose path fits, as the core finds
+        them: it follows links to anywhere, and leaves out what .gitignore names (measured)."""
+        params: Json = {"query": query, "roots": [directory], "cancellationToken": None}
+        with _refusals():
+            found: Json = await self.ask("fuzzyFileSearch", params)
+        return found["files"]
+
     # --- configuration ----------------------------------------------------------------------
 
     async def config(self, directory: str | None) -> Json:

@@ -85,6 +85,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("GET", f"{_ONE}/approvals"),
     ("GET", f"{_ONE}/approvals/{{approval_id}}"),
     ("POST", f"{_ONE}/approvals/{{approval_id}}"),
+    # files
+    ("GET", "/files"),
+    ("GET", "/files/search"),
     # messages
     ("POST", f"{_ONE}/messages"),
     ("POST", f"{_ONE}/retry"),

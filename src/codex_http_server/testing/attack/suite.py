@@ -8,6 +8,7 @@ from typing import Final
 from codex_http_server.testing.attack import (
     bodies,
     documents,
+    files,
     floods,
     headers,
     hosts,
@@ -35,6 +36,7 @@ SUBJECTS: Final[tuple[ModuleType, ...]] = (
     headers,
     smuggling,
     paths,
+    files,
     replies,
     tokens,
     tickets,
