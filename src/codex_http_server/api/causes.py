@@ -59,6 +59,9 @@ TAKEN: Final[Codes] = THERE | {
     "too_many_requests",
 }  # fmt: skip
 """A message is taken, in whatever way."""
+FILE: Final[Codes] = frozenset(
+    {"outside_roots", "file_protected", "file_not_found", "file_unreadable"}
+)
 LOGIN: Final[Codes] = CORE | {"login_issuer_failed"}
 TOKENS: Final[Codes] = frozenset({"tokens_unusable"})
 
@@ -120,6 +123,9 @@ ROWS: Final[dict[Operation, Codes]] = {
     ("POST", "/uploads"): frozenset({"invalid_image", "uploads_full"}),
     ("GET", "/uploads/{upload_id}"): frozenset({"upload_not_found"}),
     ("DELETE", "/uploads/{upload_id}"): frozenset({"upload_not_found", "upload_in_use"}),
+    # files
+    ("GET", "/files"): THERE | FILE | {"bad_cursor"},
+    ("GET", "/files/search"): THERE | FILE,
     # approvals
     ("GET", "/approvals"): THERE | LISTED,
     ("GET", f"{_ONE}/approvals"): THERE | LISTED,

@@ -20,7 +20,7 @@ Conversation = Annotated[str, Query(max_length=100, description="Whose working d
 
 
 @router.get("/files", response_model=FileView | DirectoryView)
-async def look(
+async def get_file(
     *,
     services: Use,
     conversation_id: Conversation,
@@ -48,7 +48,7 @@ async def look(
 
 
 @router.get("/files/search", response_model=Hits)
-async def search(
+async def search_files(
     services: Use,
     conversation_id: Conversation,
     q: Annotated[str, Query(min_length=1, max_length=200, description="Letters of the path.")],
