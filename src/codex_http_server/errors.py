@@ -709,6 +709,14 @@ class CoreMissing(StartError):
     title = "The Codex core is not installed"
 
 
+class NoDaemon(StartError):
+    """The setting `core` says to join Codex's own daemon, and there is none to join."""
+
+    code = "no_daemon"
+    title = "There is no daemon to join"
+    exit_code = 5
+
+
 class LogUnusable(StartError):
     """The event log is of a newer version, of another home, or not a log of ours."""
 

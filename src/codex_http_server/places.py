@@ -63,6 +63,11 @@ class Places:
         return self.state / "core.json"
 
     @property
+    def joined_record(self) -> Path:
+        """The daemon that this home's server was joined to last."""
+        return self.state / "joined.json"
+
+    @property
     def core_output(self) -> Path:
         """What the core prints."""
         return self.state / "core.log"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 
@@ -50,11 +50,14 @@ from codex_http_server.conversations.watchdog import Limits
 from codex_http_server.db import MEND
 from codex_http_server.engine import protocol
 from codex_http_server.engine.base import CoreState
+from codex_http_server.engine.choice import Mode
 from codex_http_server.engine.codex import CodexEngine
+from codex_http_server.engine.daemon import program_of
 from codex_http_server.engine.discovery import Discovery
 from codex_http_server.engine.kept import Bond
-from codex_http_server.engine.launch import CoreOptions
+from codex_http_server.engine.launch import CoreOptions, no_daemon
 from codex_http_server.engine.lock import ServerLock
+from codex_http_server.engine.meeting import meet
 from codex_http_server.engine.neighbours import Neighbours
 from codex_http_server.engine.process import find_core
 from codex_http_server.engine.strays import MARK as CORE_MARK
@@ -94,6 +97,7 @@ class Runtime:
     ) -> None:
         self._places = where
         self._binary = binary
+        self._compared: Path | None = None  # the binary whose protocol /health tells of
         backlog = settings.log_backlog
         self._log = SqliteLog(where.database, where.home, self._publish, backlog)
         limits = Limits(
@@ -104,7 +108,13 @@ class Runtime:
         uploads = Uploads(where.uploads, _upload_limits(settings))
         self._manager = Manager(self._log, limits, Ledger(quotas(settings.quota)), uploads)
         options = CoreOptions(
-            binary, where, settings.pass_env, settings.core_wait, settings.core_check, bond
+            binary,
+            where,
+            settings.pass_env,
+            settings.core_wait,
+            settings.core_check,
+            bond,
+            mode=cast(Mode, settings.core),
         )
         self._engine = CodexEngine(options, self._manager, settings.request_timeout)
         self._manager.attach(self._engine)
@@ -146,7 +156,7 @@ class Runtime:
             accounts=self._accounts,
             login=self._login,
             discovery=discovery,
-            neighbours=Neighbours(where),
+            neighbours=Neighbours(where, self._joined),
             gate=gate(settings.allow_host, settings.allow_origin, unix=settings.listen is not None),
             heartbeat=settings.heartbeat,
             streams=Streams(settings.max_streams, settings.max_streams_per_caller),
@@ -168,6 +178,10 @@ class Runtime:
 
     def _publish(self, events: list[Event]) -> None:
         self._feed.publish(events)
+
+    def _joined(self) -> tuple[int, ...]:
+        """The daemon that is our core, if it is one."""
+        return self._engine.pids if self._engine.state.joined else ()
 
     @property
     def peer_check(self) -> str:
@@ -232,14 +246,17 @@ class Runtime:
         self._feed.notify(streams.core_frame(self._services))
         log.info("core", state=state.state, version=state.version, reason=state.reason)
         self._accounts.on_core(state)
-        if state.state == "ready" and self._services.protocol.report is None:
-            self._manager.spawn(self._compare_protocol())
+        if state.state == "ready":
+            self._manager.spawn(self._compare_protocol(state))
 
-    async def _compare_protocol(self) -> None:
+    async def _compare_protocol(self, state: CoreState) -> None:
+        """Of this core, if another binary was compared before."""
+        binary = program_of(state.pid) if state.joined else self._binary
+        if binary is None or binary == self._compared:
+            return
+        self._compared = binary
         try:
-            found = await asyncio.to_thread(
-                protocol.report, self._binary, self._places.protocol_cache
-            )
+            found = await asyncio.to_thread(protocol.report, binary, self._places.protocol_cache)
         except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
             log.warning("the core's protocol could not be compared", reason=str(error))
             return
@@ -302,6 +319,10 @@ async def serve(plan: Plan) -> None:
     binary = find_core(settings.codex_bin)
     with ExitStack() as held:
         lock = held.enter_context(ServerLock(where))
+        if settings.core == "join":
+            met = await meet(where.home)
+            if met.presence != "healthy":
+                raise no_daemon(met)
         place = (
             on_path(settings.listen) if settings.listen else on_port(settings.host, settings.port)
         )

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from codex_http_server.engine import neighbours
-from codex_http_server.engine.neighbours import CONTROL_SOCKET, Neighbour
+from codex_http_server.engine.daemon import CONTROL
+from codex_http_server.engine.neighbours import Neighbour
 from codex_http_server.places import Places
 from codex_http_server.testing.answers import Command, Gate, Text
 from tests.support.codex import codex
@@ -56,7 +57,8 @@ def test_a_server_with_its_core_and_commands_is_alone(server: Server, site: Site
     barrier.wait_reached()
     assert others(server) == []
     assert server.get("/auth/status")["hint"] is None
-    assert server.get("/ready") == {"ready": True, "reasons": [], "notes": []}
+    ready = server.get("/ready")
+    assert (ready["ready"], ready["reasons"], ready["notes"]) == (True, [], [])
     site.provider.expect(Text("done"))
     with server.read(conversation) as reader:
         barrier.open()
@@ -92,7 +94,7 @@ def test_an_idle_app_server_and_the_hint_are_in_the_status(server: Server, site:
 
 def test_codexs_own_daemon_is_known_by_its_socket(site: Site) -> None:
     with codex(site, "app-server", "--listen", "unix://") as daemon:
-        until((site.home / CONTROL_SOCKET).exists, "the socket appears")
+        until((site.home / CONTROL).exists, "the socket appears")
         wanted = "listens on the home's control socket"
         until(lambda: any(wanted in each.holds for each in find(site)), "it is named")
         assert [each.pid for each in find(site)] == [daemon.pid]

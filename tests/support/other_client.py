@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,9 +17,12 @@ PATIENCE = 20.0  # seconds
 class OtherClient:
     """A connection to the core of a site. Use with `with`."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, socket: Path | None = None) -> None:
         self._connecting = unix_connect(
-            core_record(site)["socket"], uri="ws://localhost/", compression=None, max_size=None
+            str(socket or core_record(site)["socket"]),
+            uri="ws://localhost/",
+            compression=None,
+            max_size=None,
         )
         self._next_id = 0
         self.told: list[Json] = []

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from codex_http_server.conversations.conversation import Conversation
 from codex_http_server.conversations.watchdog import OBEY, REST, Limits, Watchdog
-from codex_http_server.engine.base import Engine
+from codex_http_server.engine.base import CoreState, Engine
 from codex_http_server.state import Open
 from tests.support import drafts
 from tests.support.drafts import NOW
@@ -24,6 +24,7 @@ class Talk:
         for draft in said:
             self.open.apply(draft)
         self.heard_ms = NOW
+        self.is_ours = True
         self.thread = SimpleNamespace(behind=False)
         self.told: list[tuple[str, int]] = []
         self.asked: str | None = None  # the turn that waits for a decision
@@ -32,6 +33,9 @@ class Talk:
     def expire(self, before_ms: int) -> None:
         """Nothing here outlives its turn."""
 
+    def may_stop(self, _: str) -> bool:
+        return self.is_ours
+
     def stalled(self, turn_id: str, silent_ms: int) -> None:
         self.told.append((turn_id, silent_ms))
 
@@ -39,6 +43,7 @@ class Talk:
 @dataclass
 class Core:
     memory: int = 0
+    state: CoreState = CoreState("ready")  # noqa: RUF009 # a frozen value
     outdated: bool = False
     recycled: int = 0
 
@@ -168,3 +173,20 @@ def test_a_core_that_we_would_not_start_is_replaced_when_nothing_runs() -> None:
     watch = Watch(Limits(), [Talk()], Core(outdated=True))
     watch.look(NOW)
     assert watch.core.recycled == 1
+
+
+def test_a_joined_core_is_never_recycled() -> None:
+    joined = Core(memory=1000, outdated=True, state=CoreState("ready", joined=True))
+    watch = Watch(Limits(core_memory=100, silence_ms=MINUTE), [Talk(drafts.turn_started())], joined)
+    watch.look(NOW + 2 * MINUTE)
+    watch.look(NOW + 2 * MINUTE + OBEY + 1)
+    assert len(watch.interrupted) == 1
+    assert watch.core.recycled == 0
+    assert not watch.dog.holds_back
+
+
+def test_a_silent_turn_of_another_client_is_left_alone() -> None:
+    watch = silent()
+    watch.talks[0].is_ours = False
+    watch.look(NOW + 100 * MINUTE)
+    assert watch.interrupted == []

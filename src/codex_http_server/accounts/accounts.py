@@ -5,7 +5,8 @@ Two things of the core (0.163, measured) shape this file:
 
 - It keeps the login that it read, none included: what another program does on the home it sees
   at the earliest when a turn is refused. So `auth.json` is watched, and a core that holds another
-  login than the file is started anew (`renew`) as soon as no turn runs.
+  login than the file is started anew (`renew`) as soon as no turn runs. A daemon that was joined is
+  not ours to start anew: that it holds an old login is said (`stale`).
 - Its `account/rateLimits/updated` is mostly nulls, so it is passed on merged, and only when
   something changed.
 
@@ -73,6 +74,7 @@ class Accounts:
         self._signed_in = False  # as the core said last
         self._refusal: Refusal | None = None
         self._renewing = False
+        self._stale_login = False  # a joined daemon holds another login than the file
         self._doubtful = False
         self._at_work = False  # a key or a sign-out of our own is on its way
         self._noticed: float | None = None  # since when a change may be that of our own login
@@ -145,9 +147,10 @@ class Accounts:
             self.logins.on_lost()
             self._at_start = authfile.read(self._watch.path).identity
             return
-        if not state.adopted:
+        if not state.adopted and not state.joined:
             self._new_core()
         else:  # a core that goes on may hold another login than the file by now
+            self._renewing, self._stale_login = False, False
             self._doubtful = True
         self._news.set()
 
@@ -190,7 +193,7 @@ class Accounts:
         """The core holds what the file says. What was refused may be refused still: the core
         says `account/updated` of tokens that it renewed, too (measured)."""
         self._file = self._watch.look()
-        self._held = self._file.identity
+        self._held, self._stale_login = self._file.identity, False
         self._noticed, self._told = None, None
 
     # --- looking after it -----------------------------------------------------------------------
@@ -246,6 +249,7 @@ class Accounts:
         file = self._watch.look()
         renewed = await self._is_held(file)
         other = file.identity != self._held or (self._is_mended(file) and not renewed)
+        taken = False
         if other and await self._may_be_ours(file):
             self._watch.again()
             return
@@ -254,15 +258,22 @@ class Accounts:
         self._file = file
         if other:
             self._untold = True
-            if not await self._is_taken(file):
+            taken = await self._is_taken(file)
+            if not taken:
                 self._must_renew()
-            self._held, self._told_until = file.identity, time.monotonic() + ECHO
+            if taken or not self._stale_login:
+                self._held, self._told_until = file.identity, time.monotonic() + ECHO
+        self._stale_login = self._stale_login and other and not taken
         await self._read()
 
     async def _compare(self) -> None:
         """See whether a core that was taken over holds the file's login."""
         file, (account, _) = self._file, await self._ask()
-        if account is None or not account.requires_login or file.state != "present":
+        if account is None or not account.requires_login:
+            return
+        if file.state != "present":
+            if self._engine.state.joined and file.state == "absent" and account.auth_mode:
+                self._must_renew()
             return
         known = account.account_id is not None and file.account_id is not None
         other = account.auth_mode != file.mode or (known and account.account_id != file.account_id)
@@ -270,6 +281,10 @@ class Accounts:
             self._must_renew()
 
     def _must_renew(self) -> None:
+        if self._engine.state.joined:
+            log.warning("the daemon of Codex holds another login than auth.json")
+            self._stale_login = True
+            return
         log.info("another program has changed the login; the core is to be started anew")
         self._renewing = True
         self._renew()
@@ -334,7 +349,16 @@ class Accounts:
         rules = LoginRules()
         if account is not None and account.auth_mode is None and self._file.state == "present":
             rules = await self._engine.login_rules()
-        known = Known(account, error, self._file, rules, self._refusal, self._renewing, time.time())
+        known = Known(
+            account,
+            error,
+            self._file,
+            rules,
+            self._refusal,
+            self._renewing,
+            time.time(),
+            stale=self._stale_login,
+        )
         before, self.last = self.last, reasons.view(known)
         pending = self.logins.pending
         self.last["login"] = None if pending is None else pending.id

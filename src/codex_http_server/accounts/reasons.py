@@ -86,6 +86,7 @@ class Known:
     refusal: Refusal | None
     renewing: bool  # another program changed auth.json and the core does not know yet
     now: float
+    stale: bool = False  # another program changed auth.json, and the core is not ours to start anew
 
 
 def view(known: Known) -> dict[str, Any]:
@@ -100,9 +101,17 @@ def view(known: Known) -> dict[str, Any]:
         "plan_type": plan,
         "requires_login": account is None or account.requires_login,
         "reason": reason,
-        "detail": detail,
-        "hint": HINTS[reason] if reason else None,
+        "detail": detail if reason or not known.stale else _STALE,
+        "hint": HINTS[reason] if reason and not known.stale else _RESTART if known.stale else None,
+        "stale": known.stale,
     }
+
+
+_STALE: Final = (
+    "Another program has changed the login since; the daemon of Codex, whose core this server"
+    " uses, goes on with the one that it read."
+)
+_RESTART: Final = "Start the daemon anew when nothing runs in it: codex app-server daemon restart"
 
 
 def _who(known: Known) -> tuple[str | None, str | None, str | None]:

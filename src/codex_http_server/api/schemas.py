@@ -16,11 +16,14 @@ class Answer(BaseModel):
 
 
 class CoreView(Answer):
-    """The core: its state, its version, and how its protocol compares to the one we know."""
+    """The core: its state, its version, and how its protocol compares to the one we know. `joined`:
+    it is Codex's own daemon, which this server neither started nor ends."""
 
     state: Literal["starting", "ready", "restarting", "stopped", "failed"]
     version: str | None
     reason: str | None = None
+    joined: bool
+    pid: int | None
     protocol: dict[str, Any] | None = None
 
 
@@ -40,6 +43,7 @@ class Ready(Answer):
     ready: bool
     reasons: list[str]
     notes: list[str]
+    core: CoreView
 
 
 class NeighbourView(Answer):
@@ -65,6 +69,11 @@ class AuthStatus(Answer):
     reason: str | None
     detail: str | None = Field(description="What is wrong, in a sentence.")
     hint: str | None = Field(description="What to do.")
+    stale: bool = Field(
+        description="Whether the core holds another login than `auth.json`, and is Codex's own"
+        " daemon, which this server does not start anew."
+    )
+    core: CoreView | None = None
     login: str | None = Field(description="The login that is pending, by its id.")
     also_using_home: list[NeighbourView] = []
 

@@ -1,7 +1,8 @@
 """`codex-http-server serve`: run the server until it is told to stop.
 
 Stdout carries one JSON line when the server listens, for whoever started it; the log is on
-stderr. Exit codes: 2 a bad setting, 3 the home is in use, 4 the port is taken, 1 anything else.
+stderr. Exit codes: 2 a bad setting, 3 the home is in use, 4 the port is taken, 5 no daemon
+to join, 1 anything else.
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ class Owner(Protocol):
         """Append events with what they change, in one commit."""
         ...
 
-    def patience(self) -> float:
-        """Seconds that an approval which is asked now may wait; 0: for ever."""
+    def patience(self, turn_id: str | None) -> float:
+        """Seconds that an approval of this turn may wait; 0: for ever."""
         ...
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -161,7 +161,7 @@ class Approvals:
         record = self._record(question, turn_id)
         record.decisions = decisions.offered(question.method, _json(question.params))
         record.default = decisions.default(record.decisions)
-        patience = self._owner.patience()
+        patience = self._owner.patience(turn_id)
         record.deadline_ms = record.created_ms + int(patience * 1000) if patience else None
         self._pending[record.id] = record
         self._owner.append([_requested(record)], [record])

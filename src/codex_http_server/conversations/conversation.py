@@ -36,7 +36,7 @@ from codex_http_server.events import TEXT_DELTAS, Draft, Event, raw
 from codex_http_server.logs import get_logger
 from codex_http_server.records import ConversationRecord, Record, Stated
 from codex_http_server.state import Open, OpenItem
-from codex_http_server.usage import RECENT, Meter
+from codex_http_server.usage import CORE, RECENT, Meter
 
 log = get_logger(__name__)
 
@@ -126,6 +126,10 @@ class Conversation:
     def _status(self) -> Literal["idle", "running"]:
         return "running" if self.open.turns or self.starting else "idle"
 
+    def may_stop(self, turn_id: str) -> bool:
+        """Whether this turn is ours to end of our own accord: a joined core has those of others."""
+        return not self.engine.state.joined or self.meter.caller(turn_id) != CORE
+
     @property
     def stopping(self) -> bool:
         """Whether the running turn was asked to end."""
@@ -183,8 +187,10 @@ class Conversation:
         self.append(self.open.lost(reason, now_ms()))
         self.approvals.void(reason)
 
-    def patience(self) -> float:
-        """Seconds that an approval which is asked now may wait; 0: for ever."""
+    def patience(self, turn_id: str | None) -> float:
+        """Seconds that an approval of this turn may wait; 0: for ever."""
+        if turn_id is not None and not self.may_stop(turn_id):
+            return 0.0  # whoever began it answers in their own time
         return self.host.patience(self.record)
 
     def spawn(self, work: Work) -> None:

@@ -63,6 +63,12 @@ class Open(NamedTuple):
         return idle and not self.conversation.approvals
 
     @property
+    def own_turns(self) -> list[str]:
+        """The running turns that may be ended without being told to."""
+        conversation = self.conversation
+        return [turn for turn in conversation.open.turns if conversation.may_stop(turn)]
+
+    @property
     def is_at_rest(self) -> bool:
         """Whether no turn runs; commands in the background may."""
         return self.messages.phase is Phase.IDLE and not self.conversation.open.turns
@@ -179,7 +185,9 @@ class Manager:
 
     def on_question(self, question: Question) -> None:
         helps = self._asked(question)
-        if helps is None:
+        if self.engine.state.joined and (helps is None or question.kind == "unknown"):
+            log.info("a question is left to the daemon's other clients", method=question.method)
+        elif helps is None:
             self._decline(question)
         elif question.kind == "unknown":
             # Nobody here could say anything but this error, so the turn is not kept waiting.
@@ -227,7 +235,8 @@ class Manager:
         if was_ready and not self._ready:
             for entry in self._open.values():
                 entry.messages.on_unheard()
-        if state.state in ("failed", "stopped"):
+        left = state.state == "stopped" and state.joined  # what is open there goes on
+        if state.state in ("failed", "stopped") and not left:
             reason = "server_stopped" if self._stopping else "core_lost"
             for entry in self._open.values():
                 entry.conversation.on_core_lost(reason)
@@ -388,8 +397,8 @@ class Manager:
         return in_use(each for entry in self.loaded() for each in entry.messages.queue)
 
     async def interrupt_all(self) -> list[str]:
-        """Interrupt every running turn; the ids of their conversations."""
-        busy = [entry for entry in self.loaded() if entry.conversation.open.turns]
+        """Interrupt every running turn that is ours; the ids of their conversations."""
+        busy = [entry for entry in self.loaded() if entry.own_turns]
         done = await asyncio.gather(*(self._interrupt(entry) for entry in busy))
         return [conversation_id for conversation_id in done if conversation_id]
 
@@ -466,10 +475,10 @@ class Manager:
             async with asyncio.timeout(DRAIN):
                 await self.interrupt_all()
                 for entry in self.loaded():
-                    while entry.conversation.open.turns:
+                    while entry.own_turns:
                         await entry.conversation.changed()
         except TimeoutError:
-            log.warning("some turns did not end in time; they are ended with their core")
+            log.warning("some turns did not end in time")
 
     async def close(self) -> None:
         """End the tasks of the conversations. The core has stopped by now."""

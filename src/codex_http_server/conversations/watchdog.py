@@ -72,7 +72,8 @@ class Watchdog:
         for entry in loaded:
             entry.conversation.expire(now - self._limits.item_ms)
             self._look_at_turn(entry.conversation, now)
-        self._look_at_memory(loaded, engine, now)
+        if not engine.state.joined:
+            self._look_at_memory(loaded, engine, now)
 
     def _look_at_turn(self, conversation: Conversation, now: int) -> None:
         """A turn without any sign: interrupt it, once."""
@@ -80,6 +81,7 @@ class Watchdog:
         if not limit or turn is None or conversation.thread.behind:
             return
         waits = conversation.approvals.holds(turn.turn_id)
+        waits = waits or not conversation.may_stop(turn.turn_id)
         if waits or not conversation.open.waits_for_model(turn.turn_id):
             return
         if conversation.heard_ms > self._stuck.get(turn.turn_id, now):

@@ -12,7 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from codex_http_server.doctor import core, environment, home, login, provider, server, storage
+from codex_http_server.doctor import (
+    core,
+    daemon,
+    environment,
+    home,
+    login,
+    provider,
+    server,
+    storage,
+)
 from codex_http_server.doctor.case import Case
 from codex_http_server.doctor.results import Result, clean, fail
 
@@ -24,6 +33,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
     (("core", "protocol"), core.core),
     (("home",), home.home),
     (("config",), home.config),
+    (("daemon",), daemon.daemon),
     (("neighbours",), home.others),
     (("state",), storage.folders),
     (("log",), storage.log),

@@ -13,6 +13,7 @@ from typing import Final
 
 from codex_http_server.doctor.case import Case
 from codex_http_server.doctor.core import run_core
+from codex_http_server.doctor.daemon import joined
 from codex_http_server.doctor.results import Result, fail, ok, skip, warn
 from codex_http_server.engine import neighbours
 from codex_http_server.engine.process import find_core
@@ -130,7 +131,7 @@ def reason(said: str) -> str:
 def others(case: Case) -> list[Result]:
     """Other processes on the home."""
     ours = [os.getpid(), *([case.running.pid] if case.running else [])]
-    found = neighbours.find(case.places, ours)
+    found = neighbours.find(case.places, ours, joined(case))
     if not found:
         return [ok("neighbours", "nobody else uses the home")]
     words = f"{', '.join(str(each) for each in found)} uses the home too."

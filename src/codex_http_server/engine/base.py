@@ -23,6 +23,8 @@ class CoreState(msgspec.Struct, frozen=True):
     version: str | None = None
     reason: str | None = None
     adopted: bool = False  # with `ready`: the core is an earlier one, and its turns may go on
+    joined: bool = False  # it is Codex's own daemon: never ended, recycled or set up by us
+    pid: int | None = None
 
 
 class Policy(msgspec.Struct, frozen=True):

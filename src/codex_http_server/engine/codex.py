@@ -339,7 +339,8 @@ class CodexEngine:
         )
 
     async def writer_of(self, thread_id: str) -> str | None:
-        return await asyncio.to_thread(neighbours.writer_of, self._places, thread_id)
+        joined = self.pids if self.state.joined else ()
+        return await asyncio.to_thread(neighbours.writer_of, self._places, thread_id, joined)
 
     async def found_threads(self, cursor: str | None, *, quick: bool) -> FoundPage:
         params: dict[str, Any] = {

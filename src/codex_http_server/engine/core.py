@@ -1,9 +1,10 @@
-"""Holds one core: takes over or starts it, connects, starts it again when it dies, stops it.
+"""Holds one core: takes over, joins or starts it, connects, finds the next when it dies, stops it.
 
 Owns the core and the connection; everything that runs for them runs in `run`, which ends
 within `kept.STOP` seconds of `stop`. Knows the handshake, no other method. A core that can't be
 started five times in a row is `failed`, with the reason, and tried again every `PAUSES[-1]` s.
-A connection that ends while the core lives is made anew: the turns in it go on.
+A connection that ends while the core lives is made anew: the turns in it go on. A core that was
+joined (joined.py) is left, not stopped.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from typing import Any, Final
 import msgspec
 import psutil
 
+from codex_http_server.engine import joined
 from codex_http_server.engine.base import CoreState
+from codex_http_server.engine.joined import JoinedCore
 from codex_http_server.engine.kept import KeptCore
 from codex_http_server.engine.launch import CoreOptions, find, last_words
-from codex_http_server.engine.process import Child, ending, recorded, rotate, size_of
+from codex_http_server.engine.process import Child, recorded, rotate, size_of
 from codex_http_server.engine.rpc import Peer
-from codex_http_server.engine.session import Ears, Ended, Session
-from codex_http_server.errors import CoreError, CoreGone, CoreUnavailable, ServerError
+from codex_http_server.engine.session import AnyCore, Ears, Ended, Session, how_ended
+from codex_http_server.errors import CoreError, CoreGone, CoreUnavailable, NoDaemon, ServerError
 from codex_http_server.logs import get_logger, redact_text
 from codex_http_server.places import remove_socket
 
@@ -34,10 +37,13 @@ STEADY: Final = 30.0  # seconds after which a core or a connection counts as wel
 PAUSES: Final = (0.1, 0.5, 1.0, 2.0, 15.0)  # seconds before the next start, by failures
 CUTS: Final = 5  # connections in a row that a living core may cut before it is started anew
 DYING: Final = 0.5  # seconds for the news of a core's end to follow the end of its connection
+RESTART: Final = 5.0  # seconds for a daemon that has ended to be there again (0.3 measured)
+WAITING: Final = 0.5  # seconds between looks for a daemon that has to be joined
 OUTPUT_CHECK: Final = 60.0  # seconds between looks at the size of the core's output
 
 ADOPTED: Final = "it was taken over from an earlier server"
 REJOINED: Final = "the connection to it was made anew"
+JOINED: Final = "the daemon of Codex was joined"
 RECYCLED: Final = "it is started anew while nothing runs"
 STOPPED: Final = "it was stopped"
 
@@ -53,8 +59,10 @@ class Core:
         self._on_state = on_state
         self.state = CoreState("starting")
         self.pid: int | None = None
-        self.pids = recorded(options.places.core_record)  # all that a core starts is below these
+        left = recorded(options.places.core_record)
+        self.pids = (*left, *joined.recorded(options.places))  # all that a core starts is below
         self.outdated = False  # it was taken over, and we would start another one
+        self.joined = False  # the present core, or the last one, is not ours
         self._peer: Peer | None = None
         self._printed = 0  # size of the output when this core was started
         self._changed = asyncio.Event()
@@ -93,8 +101,10 @@ class Core:
         self._stopping.set()
 
     def recycle(self) -> None:
-        """Stop the core and start a new one: it gives its memory back in no other way."""
-        self._recycle.set()
+        """Stop the core and start a new one: it gives its memory back in no other way. One that is
+        not ours goes on."""
+        if not self.joined:
+            self._recycle.set()
 
     # --- lives ------------------------------------------------------------------------------
 
@@ -102,9 +112,11 @@ class Core:
         """Keep a core running until `stop`. The one owner of the core."""
         failures = 0
         while not self._stopping.is_set():
-            started = asyncio.get_running_loop().time()
+            started, pause = asyncio.get_running_loop().time(), None
             try:
                 reason = await self._live()
+            except NoDaemon as error:
+                reason, pause = f"{error.detail} {error.hint}", WAITING
             except (OSError, TimeoutError, CoreError, CoreGone, ServerError) as error:
                 words = last_words(self._options.places.core_output, self._printed)
                 reason = f"it did not start: {error}{words}"
@@ -118,11 +130,11 @@ class Core:
             failures = 1 if lived > STEADY else failures + 1
             log.error("the core ended", reason=reason, failures=failures)
             self._set("failed" if failures >= len(PAUSES) else "restarting", reason)
-            await self._pause(failures)
+            await self._pause(pause or PAUSES[min(failures, len(PAUSES)) - 1])
         self._set("stopped", None)
 
-    async def _pause(self, failures: int) -> None:
-        pause = PAUSES[min(failures, len(PAUSES)) - 1] * random.uniform(0.8, 1.4)  # noqa: S311
+    async def _pause(self, pause: float) -> None:
+        pause *= random.uniform(0.8, 1.4)  # noqa: S311
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._stopping.wait()
@@ -131,8 +143,10 @@ class Core:
         """One life of a core; why it ended."""
         self._recycle.clear()
         self._printed = size_of(self._options.places.core_output)
-        core, adopted, self.outdated, self._printed = await find(self._options)
+        patience = RESTART if self.joined else 0.0
+        core, adopted, self.outdated, self._printed = await find(self._options, patience)
         self.pid, self.pids = core.pid, core.pids
+        self.joined = isinstance(core, JoinedCore)
         try:
             return await self._serve(core, adopted)
         finally:
@@ -145,27 +159,28 @@ class Core:
 
     # --- connections ------------------------------------------------------------------------
 
-    async def _serve(self, core: KeptCore | Child, adopted: bool) -> str:
+    async def _serve(self, core: AnyCore, adopted: bool) -> str:
         """Be connected to the core until it ends or has to; why."""
         ended, cuts = asyncio.create_task(core.wait()), 0
-        why = ADOPTED if adopted else None
+        why = JOINED if self.joined else ADOPTED if adopted else None
         try:
             while cuts < CUTS:
                 since = asyncio.get_running_loop().time()
-                reason = await self._connection(core, ended, why)
+                reason = await self._connection(core, ended, why, adopted)
                 if reason is not None or await _ends(ended):
-                    return reason or ending(core.status)
+                    return reason or how_ended(core)
                 if isinstance(core, Child):
                     break
                 lived = asyncio.get_running_loop().time() - since
-                cuts, why = 1 if lived > STEADY else cuts + 1, REJOINED
+                cuts = 1 if lived > STEADY else cuts + 1
+                why, adopted = REJOINED, True
                 self._set("restarting", "the connection to it was lost")
             return "the connection to it was lost"
         finally:
             ended.cancel()
 
     async def _connection(
-        self, core: KeptCore | Child, ended: Ended, why: str | None
+        self, core: AnyCore, ended: Ended, why: str | None, adopted: bool
     ) -> str | None:
         """One connection, from the handshake to its end. Why the core has to end, or None."""
         session = Session(core, ended, self._ears)
@@ -176,7 +191,7 @@ class Core:
             if not opening.done():
                 return STOPPED
             self._peer = session.peer
-            self._set("ready", why, opening.result(), adopted=why is not None)
+            self._set("ready", why, opening.result(), adopted=adopted)
             return await self._until(session, ended, stop)
         finally:
             self._peer = None
@@ -206,9 +221,8 @@ class Core:
     ) -> None:
         known = version or self.state.version
         reason = reason and redact_text(reason)  # it may quote what the core printed
-        self.state = msgspec.convert(
-            {"state": state, "version": known, "reason": reason, "adopted": adopted}, CoreState
-        )
+        body = {"state": state, "version": known, "reason": reason, "adopted": adopted}
+        self.state = msgspec.convert(body | {"joined": self.joined, "pid": self.pid}, CoreState)
         self._changed.set()
         self._changed = asyncio.Event()
         self._on_state(self.state)

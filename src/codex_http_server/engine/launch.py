@@ -1,4 +1,4 @@
-"""A core to be connected to: the one that an earlier server left, or a new one.
+"""A core to be connected to: the one that an earlier server left, Codex's daemon, or a new one.
 
 Owns what a core is started with, and the last words of one that did not start.
 """
@@ -15,13 +15,20 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from codex_http_server import __version__
-from codex_http_server.engine import kept
+from codex_http_server.engine import daemon, joined, kept, meeting
+from codex_http_server.engine.choice import Mode, choose
 from codex_http_server.engine.environment import core_environment
 from codex_http_server.engine.kept import Bond, KeptCore
+from codex_http_server.engine.meeting import Meeting
 from codex_http_server.engine.process import Child, reap, rotate, size_of, spawn
-from codex_http_server.errors import CoreMissing
+from codex_http_server.engine.session import AnyCore
+from codex_http_server.errors import CoreMissing, NoDaemon
+from codex_http_server.logs import get_logger
 from codex_http_server.places import SOCKET_PATH_LIMIT, Places, socket_folder
 
+log = get_logger(__name__)
+
+LOOK: Final = 0.1  # seconds between looks for a daemon
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -36,32 +43,69 @@ class CoreOptions:
     check: float = 30.0  # seconds that a core may leave a question unanswered; 0: for ever
     bond: Bond = Bond(900.0)  # noqa: RUF009 # a frozen value
     transport: str = "socket" if os.name == "posix" else "stdio"
+    mode: Mode = "own"
 
 
 class Found(NamedTuple):
-    """A running core. `outdated`: it was taken over, and we would have started another one."""
+    """A running core. `outdated`: it was taken over, and we would have another one now."""
 
-    core: KeptCore | Child
+    core: AnyCore
     adopted: bool = False
     outdated: bool = False
     printed: int = 0  # size of the output when it was started
 
 
-async def find(options: CoreOptions) -> Found:
-    """Take over the core that an earlier server left, else end what is left and start a new one.
+async def find(options: CoreOptions, patience: float = 0.0) -> Found:
+    """Take over the core that an earlier server left, else end what is left, and join Codex's
+    daemon or start a new one: see choice.py. A daemon may take `patience` seconds to come.
 
-    Raises `CoreMissing`, `CoreGone`, OSError.
+    Raises `CoreMissing`, `CoreGone`, `NoDaemon`, OSError.
     """
     places = options.places
-    if options.transport == "socket":
-        core = await kept.adopt(places, options.bond)
-        if core is not None:
-            wanted = (_command(options.binary, f"unix://{core.socket}"), __version__)
-            return Found(core, adopted=True, outdated=(core.command, core.version) != wanted)
+    left = await kept.adopt(places, options.bond) if options.transport == "socket" else None
+    met = await _meet(options, patience)
+    known = met.daemon is not None and met.daemon.pid in joined.recorded(places)
+    chosen = choose(options.mode, left=left is not None, daemon=met.presence, known=known)
+    if chosen not in ("join", "refuse"):
+        joined.forget(places)  # this is another core than the one it remembers
+    if left is not None:
+        wanted = (_command(options.binary, f"unix://{left.socket}"), __version__)
+        other = (left.command, left.version) != wanted or chosen == "adopt_until_quiet"
+        return Found(left, adopted=True, outdated=other)
+    if chosen == "refuse":
+        raise no_daemon(met)
     await asyncio.to_thread(reap, places.core_record)
+    if chosen == "join" and met.daemon is not None:
+        core, same = joined.join(met.daemon, places)
+        return Found(core, adopted=same, printed=size_of(places.core_output))
+    if met.presence not in ("none", "healthy"):
+        log.warning("a core of our own is started beside Codex's daemon", reason=met.words)
     rotate(places.core_output)
     printed = size_of(places.core_output)
     return Found(await _start(options), printed=printed)
+
+
+async def _meet(options: CoreOptions, patience: float) -> Meeting:
+    """Who is at the control socket of the home, if that matters."""
+    if options.mode == "own" or options.transport != "socket":
+        return meeting.NOBODY
+    end = asyncio.get_running_loop().time() + patience
+    while True:
+        met = await meeting.meet(options.places.home)
+        if met.presence != "none" or asyncio.get_running_loop().time() >= end:
+            return met
+        await asyncio.sleep(LOOK)
+
+
+def no_daemon(met: Meeting) -> NoDaemon:
+    """Why none is joined, and what to do."""
+    todo = {
+        "none": f"Start one: {daemon.START}",
+        "mute": f"Start it anew: {daemon.RESTART}",
+        "strange": "Bring both to the same version",
+    }.get(met.presence, "Look who made it")
+    hint = f"{todo}; or have a core of the server's own: --core own."
+    return NoDaemon(f"No daemon can be joined: {met.words}.", hint=hint)
 
 
 async def _start(options: CoreOptions) -> KeptCore | Child:

@@ -13,7 +13,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from typing import Any, Final
 import psutil
 
 from codex_http_server.clock import rfc3339
+from codex_http_server.engine.daemon import CONTROL
 from codex_http_server.engine.keeper import birth
 from codex_http_server.engine.lock import read_json
 from codex_http_server.engine.strays import MARK
@@ -30,7 +31,6 @@ FRESH: Final = 5.0  # seconds that an answer is good for
 FILES: Final = 2048  # open files looked at in one process; a core with 100 threads has 300
 NAMED: Final = 3  # threads named of one process; the rest is counted
 PROC: Final = Path("/proc")
-CONTROL_SOCKET: Final = Path("app-server-control/app-server-control.sock")
 LOCKS: Final = "thread-writer-locks/"
 ADVICE: Final = (
     "Quit it, or give this server a home of its own with --codex-home: two processes on one home"
@@ -62,10 +62,12 @@ class Neighbour:
 
 
 class Neighbours:
-    """The neighbours of one server's home; each look is good for `FRESH` s."""
+    """The neighbours of one server's home; each look is good for `FRESH` s. `joined` is the daemon
+    that is our core, if it is one."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, joined: Callable[[], Collection[int]]) -> None:
         self._places = places
+        self._joined = joined
         self._found: list[Neighbour] = []
         self._until = 0.0
         self._looking = asyncio.Lock()
@@ -75,21 +77,26 @@ class Neighbours:
         async with self._looking:
             now = asyncio.get_running_loop().time()
             if now >= self._until:
-                self._found = await asyncio.to_thread(find, self._places, {os.getpid()})
+                ours = {os.getpid()}
+                self._found = await asyncio.to_thread(find, self._places, ours, self._joined())
                 self._until = asyncio.get_running_loop().time() + FRESH
             return self._found
 
 
-def find(places: Places, ours: Collection[int]) -> list[Neighbour]:
-    """Who uses the home besides `ours`, the recorded core and what is below them.
+def find(places: Places, ours: Collection[int], joined: Collection[int] = ()) -> list[Neighbour]:
+    """Who uses the home besides `ours`, the recorded core, a daemon that we `joined`, and what is
+    below them.
 
-    Blocks: 6 ms for 100 processes, and 4 µs more for each open file (measured).
+    With a daemon joined, a codex that holds none of the core's files is a client of it, or its
+    updater. Blocks: 6 ms for 100 processes, and 4 µs more for each open file (measured).
     """
     record = read_json(places.core_record) or {}
-    excluded = {*ours, *_recorded(record)}
+    excluded = {*ours, *joined, *_recorded(record)}
     users = dict(_users(places.home, str(record.get("socket"))))
     found = [
-        _neighbour(pid, files) for pid, files in users.items() if _stranger(pid, users, excluded)
+        _neighbour(pid, files)
+        for pid, files in users.items()
+        if _stranger(pid, users, excluded) and (not joined or _works_alone(files))
     ]
     return sorted((each for each in found if each), key=lambda each: each.since)
 
@@ -131,9 +138,9 @@ def _is_codex(name: str) -> bool:
     return name.lower().startswith("codex")
 
 
-def writer_of(places: Places, thread_id: str) -> str | None:
+def writer_of(places: Places, thread_id: str, joined: Collection[int] = ()) -> str | None:
     """Who besides us has this thread open, in words. Blocks, as `find`."""
-    found = find(places, {os.getpid()})
+    found = find(places, {os.getpid()}, joined)
     return next((str(each) for each in found if thread_id in each.threads), None)
 
 
@@ -160,6 +167,11 @@ def _home_of(environment: Mapping[str, str]) -> Path | None:
     return (Path(user) / ".codex").resolve() if user else None
 
 
+def _works_alone(files: Collection[str]) -> bool:
+    """Whether these are the files of a process that has a core of its own."""
+    return any(".sqlite" in name or name.startswith(LOCKS) for name in files)
+
+
 def _threads(files: Collection[str]) -> list[str]:
     return sorted(name.removeprefix(LOCKS)[:-5] for name in files if _LOCK.fullmatch(name))
 
@@ -170,7 +182,7 @@ def _words(files: Collection[str]) -> Iterator[str]:
     if threads:
         more = f" and {len(threads) - NAMED} more" if len(threads) > NAMED else ""
         yield f"writes thread {', '.join(threads[:NAMED])}{more}"
-    if str(CONTROL_SOCKET) in files:
+    if str(CONTROL) in files:
         yield "listens on the home's control socket"
     if any(".sqlite" in name for name in files):
         yield "has its databases open"
@@ -185,7 +197,7 @@ Seen = tuple[int, set[str], bool]  # pid, files of the home from the home on, is
 
 def _look_linux(home: Path) -> Iterator[Seen]:
     """Every process of this user. Plain /proc: psutil takes ten times as long for open files."""
-    prefix, listening = f"{home}/", _listening(home / CONTROL_SOCKET)
+    prefix, listening = f"{home}/", _listening(home / CONTROL)
     for entry in os.scandir(PROC):
         with contextlib.suppress(OSError):  # ended, or not to be looked into
             if entry.name.isdigit() and entry.stat().st_uid == os.getuid():
@@ -199,7 +211,7 @@ def _written(folder: str, prefix: str, listening: Collection[str]) -> Iterator[s
         if target.startswith(prefix) and os.lstat(f"{folder}/{name}").st_mode & 0o200:
             yield target.removeprefix(prefix)  # it is open for writing
         elif target in listening:
-            yield str(CONTROL_SOCKET)
+            yield str(CONTROL)
 
 
 def _target(descriptor: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -14,11 +15,14 @@ from typing import Final
 import msgspec
 
 from codex_http_server import __version__
+from codex_http_server.engine import joined
+from codex_http_server.engine.joined import JoinedCore
 from codex_http_server.engine.kept import KeptCore
 from codex_http_server.engine.process import Child, ending
 from codex_http_server.engine.rpc import OnNotification, OnRequest, Peer
 from codex_http_server.engine.transport import (
     OnPause,
+    SocketTransport,
     StdioTransport,
     Transport,
     connect_socket,
@@ -31,6 +35,7 @@ log = get_logger(__name__)
 LISTEN: Final = 15.0  # seconds for a started core to listen (cold home: 0.24-0.66 measured)
 HELLO: Final = 10.0  # seconds for its answer to `initialize`
 
+AnyCore = KeptCore | JoinedCore | Child
 Ended = asyncio.Task[int | None]  # done when the core has ended
 
 
@@ -47,7 +52,7 @@ class Ears:
 class Session:
     """A connection to `core`. `open`, then `wait`, then `close`."""
 
-    def __init__(self, core: KeptCore | Child, ended: Ended, ears: Ears) -> None:
+    def __init__(self, core: AnyCore, ended: Ended, ears: Ears) -> None:
         self._core = core
         self._ended = ended
         self._ears = ears
@@ -62,7 +67,7 @@ class Session:
         """
         self._transport = await self._connect()
         self.peer.attach(self._transport)
-        return await _hello(self.peer)
+        return await hello(self.peer)
 
     async def _connect(self) -> Transport:
         if isinstance(self._core, Child):
@@ -75,9 +80,20 @@ class Session:
             while not self._ended.done():
                 # The core says nothing when it starts to listen, so we knock.
                 with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-                    return await connect_socket(self._core.socket, hear, self._on_lost, pause)
+                    found = await connect_socket(self._core.socket, hear, self._on_lost, pause)
+                    return self._checked(found)
                 await asyncio.sleep(0.01)
-        raise CoreGone(ending(self._core.status))
+        raise CoreGone(how_ended(self._core))
+
+    def _checked(self, transport: SocketTransport) -> Transport:
+        """A joined daemon may have made room for another meanwhile."""
+        if isinstance(self._core, JoinedCore):
+            try:
+                self._core.check(transport.line)
+            except BaseException:
+                transport.close()
+                raise
+        return transport
 
     def _on_lost(self) -> None:
         self.peer.lost()
@@ -104,7 +120,7 @@ class Session:
         self.peer.lost()
 
 
-async def _hello(peer: Peer) -> str | None:
+async def hello(peer: Peer) -> str | None:
     """The handshake; the core's version."""
     client = {"name": "codex_http_server", "title": "Codex HTTP Server", "version": __version__}
     result = await peer.request(
@@ -118,6 +134,12 @@ async def _hello(peer: Peer) -> str | None:
 
 
 def _version_of(user_agent: str) -> str | None:
-    """`codex_http_server/0.163.0 (Debian …)` → `0.163.0`."""
-    head = user_agent.split(" ", 1)[0]
-    return head.split("/", 1)[1] if "/" in head else None
+    """`codex_http_server/0.163.0 (Debian …)` → `0.163.0`. A daemon says the name of whoever was its
+    first client (measured), which may hold spaces."""
+    found = re.search(r"/(\d+\.\d+\S*)", user_agent)
+    return found[1] if found else None
+
+
+def how_ended(core: AnyCore) -> str:
+    """Why a core is not there any more, in words."""
+    return joined.ENDED if isinstance(core, JoinedCore) else ending(core.status)

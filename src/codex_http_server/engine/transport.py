@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
@@ -118,6 +118,12 @@ class SocketTransport(asyncio.Protocol):
             self.opened.exception()  # looked at: the one who waits may be gone already
         self._on_lost()
 
+    @property
+    def line(self) -> Any:
+        """The socket."""
+        assert self._transport is not None
+        return self._transport.get_extra_info("socket")
+
     def send(self, message: bytes) -> None:
         if self._ws.state is State.OPEN:
             self._ws.send_text(message)
@@ -130,7 +136,7 @@ class SocketTransport(asyncio.Protocol):
 
 async def connect_socket(
     path: str, on_message: OnMessage, on_lost: OnLost, on_pause: OnPause = lambda: None
-) -> Transport:
+) -> SocketTransport:
     """Connect to the core's Unix socket. Raises OSError or TimeoutError if it does not listen."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(CONNECT):

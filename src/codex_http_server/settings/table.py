@@ -97,6 +97,12 @@ class Settings:
     codex_bin: Path | None = setting(
         kinds.PATH, None, "Another codex binary.", shown="the one installed with the server"
     )
+    core: str = setting(
+        kinds.choice("auto", "own", "join"),
+        "auto",
+        "Whose core is used: `join` joins the daemon of Codex on this home and starts none, `own`"
+        " always starts one, `auto` joins a healthy daemon, else starts one.",
+    )
     allow_origin: tuple[str, ...] = setting(
         kinds.ORIGINS, (), "Web origin that may call, besides the server's own.", shown="none"
     )

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 
 from codex_http_server.accounts.logins import Login
 from codex_http_server.api.bodies import LoginCallback, StartLogin
+from codex_http_server.api.routes.health import core_view
 from codex_http_server.api.schemas import AuthStatus, LoginView
 from codex_http_server.api.services import Use
 from codex_http_server.engine.neighbours import ADVICE
@@ -25,7 +26,11 @@ async def get_auth_status(services: Use) -> JSONResponse:
     """Who the core is signed in as, asked of the core itself; if it is not, why, and what to do.
     And who else uses that login."""
     others = [asdict(each) for each in await services.neighbours.look()]
-    status: dict[str, object] = {**await services.accounts.status(), "also_using_home": others}
+    status: dict[str, object] = {
+        **await services.accounts.status(),
+        "core": core_view(services),
+        "also_using_home": others,
+    }
     if others and not status["hint"]:
         status["hint"] = ADVICE
     return _private(status)

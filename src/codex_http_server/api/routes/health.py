@@ -23,6 +23,8 @@ def core_view(services: Services) -> dict[str, Any]:
         "state": state.state,
         "version": state.version,
         "reason": state.reason,
+        "joined": state.joined,
+        "pid": state.pid,
         "protocol": services.protocol.report,
     }
 
@@ -39,7 +41,7 @@ async def get_ready(services: Use) -> JSONResponse:
     """200 only when a message would be accepted, else 503 with the reasons. `notes` say what is
     worth knowing all the same."""
     reasons, notes = list(_reasons(services)), await _notes(services)
-    body = {"ready": not reasons, "reasons": reasons, "notes": notes}
+    body = {"ready": not reasons, "reasons": reasons, "notes": notes, "core": core_view(services)}
     return JSONResponse(body, 503 if reasons else 200)
 
 

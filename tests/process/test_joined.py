@@ -1,0 +1,244 @@
+"""Codex's own daemon is joined, used, left as it is, and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from codex_http_server.engine.daemon import CONTROL
+from codex_http_server.testing.answers import Gate, Text
+from codex_http_server.testing.reader import Reader
+from tests.support.commands import until
+from tests.support.daemon import Daemon
+from tests.support.judge import check_whole, text_of
+from tests.support.other_client import OtherClient
+from tests.support.server import Json, Server, Site, core_record, gone, start
+
+PATIENT = 60_000  # milliseconds that the core waits for a silent model
+
+
+@pytest.fixture
+def daemon(site: Site) -> Iterator[Daemon]:
+    """A daemon on a site whose model may be silent at a gate."""
+    site.configure(
+        stream_idle_timeout_ms=PATIENT, sandbox_mode="workspace-write", approval_policy="never"
+    )
+    with Daemon(site) as made:
+        yield made
+
+
+def core(server: Server) -> Json:
+    return server.get("/health")["core"]
+
+
+def ready_with(server: Server, pid: int) -> None:
+    """Wait until this process is the core."""
+    until(lambda: (core(server)["state"], core(server)["pid"]) == ("ready", pid), f"{pid} is used")
+
+
+def kept(server: Server) -> bool:
+    """Whether the core is one that the server started."""
+    found = core(server)
+    return found["state"] == "ready" and not found["joined"]
+
+
+def refused(site: Site, *arguments: str) -> str:
+    """What a server says that does not start, with exit code 5."""
+    with pytest.raises(AssertionError, match=r"did not start \(5\)") as caught:
+        start(site, *arguments)
+    return str(caught.value)
+
+
+def test_a_daemon_is_joined_used_and_left(daemon: Daemon, site: Site) -> None:
+    with start(site) as server:
+        server.wait_ready()
+        for found in (
+            core(server),
+            server.get("/ready")["core"],
+            server.get("/auth/status")["core"],
+        ):
+            assert (found["joined"], found["pid"], found["version"]) == (
+                True,
+                daemon.pid,
+                "0.163.0",
+            )
+        assert server.get("/auth/status")["also_using_home"] == []
+        assert server.get("/ready")["notes"] == []
+        conversation = server.conversation()
+        site.provider.expect(Text("hello"))
+        assert server.run(conversation)["reply"] == "hello"
+        check_whole(server.events(conversation))
+        assert core_record(site) == {}
+        assert server.stop() == 0
+    assert not gone(daemon.process)
+    assert daemon.command("version")["status"] == "running"
+
+
+def test_own_starts_one_beside_it(daemon: Daemon, site: Site) -> None:
+    with start(site, "--core", "own") as server:
+        server.wait_ready()
+        assert core(server)["joined"] is False
+        assert core(server)["pid"] == server.core().pid != daemon.pid
+        assert [each["pid"] for each in server.get("/auth/status")["also_using_home"]] == [
+            daemon.pid,
+            daemon.updater,
+        ]
+
+
+def test_join_without_a_daemon_says_what_to_do(site: Site) -> None:
+    said = refused(site, "--core", "join")
+    assert "no daemon of Codex runs on this home" in said
+    assert "codex app-server daemon start" in said
+
+
+def begin(server: Server, site: Site) -> tuple[str, Gate, Reader]:
+    """A turn that waits in mid-answer, and a reader that has seen it."""
+    gate, conversation = Gate(), server.conversation()
+    site.provider.expect(Text(["one ", gate, "two"]))
+    reader = server.read(conversation)
+    server.send(conversation, "begin")
+    reader.wait(lambda e: e.get("text") == "one ")
+    return conversation, gate, reader
+
+
+def test_a_turn_outlives_a_killed_server(daemon: Daemon, site: Site) -> None:
+    with start(site) as first:
+        first.wait_ready()
+        conversation, gate, reader = begin(first, site)
+        first.kill()
+    with reader, start(site) as second:
+        with second.read(conversation, last_event_id=str(reader.seqs[-1])) as rest:
+            assert rest.wait_type("item/gap")["data"]["reason"] == "not_connected"
+            gate.open()
+            assert "synthetic" not in rest.wait_type("turn/completed", status="completed")
+        assert core(second)["pid"] == daemon.pid
+        log = second.events(conversation)
+        check_whole(log)
+        assert text_of(log) == ["one two"]
+
+
+def test_what_ended_while_no_server_ran_is_told(daemon: Daemon, site: Site) -> None:
+    with start(site) as first:
+        first.wait_ready()
+        conversation, gate, reader = begin(first, site)
+        first.kill()
+    reader.close()
+    gate.open()
+    until(lambda: "task_complete" in rollouts(site), "the daemon has ended the turn")
+    with start(site) as second, second.read(conversation) as reader:
+        ended = reader.wait_type("turn/completed")
+        assert (ended["status"], ended["synthetic"]) == ("completed", "history")
+        assert text_of(second.events(conversation)) == ["one two"]
+        assert core(second)["pid"] == daemon.pid
+
+
+def rollouts(site: Site) -> str:
+    """What the core has written of its threads."""
+    return "".join(path.read_text() for path in (site.home / "sessions").rglob("*.jsonl"))
+
+
+def test_stop_ends_our_turn_and_not_that_of_another_client(daemon: Daemon, site: Site) -> None:
+    theirs = Gate()
+    with OtherClient(site, (site.home / CONTROL).resolve()) as other:
+        with start(site) as server:
+            server.wait_ready()
+            ours, gate, reader = begin(server, site)
+            reader.close()
+            site.provider.expect(Text(["three ", theirs, "four"]))
+            thread = other.call("thread/start", cwd=str(site.project))["thread"]["id"]
+            message = [{"type": "text", "text": "mine"}]
+            other.call("turn/start", threadId=thread, input=message)
+            other.notice("item/agentMessage/delta")
+            assert server.stop() == 0
+        theirs.open()
+        ended = other.wait(
+            lambda m: m.get("method") == "turn/completed" and m["params"]["threadId"] == thread
+        )
+    gate.open()
+    assert ended["params"]["turn"]["status"] == "completed"
+    with start(site) as server:
+        server.wait_ready()
+        ends = [e for e in server.events(ours) if e["type"] == "turn/completed"]
+        assert [(e["status"], e.get("synthetic")) for e in ends] == [("interrupted", None)]
+        assert text_of(server.events(thread)) == ["three four"]
+        check_whole(server.events(thread))
+
+
+def test_auto_starts_one_when_the_daemon_is_gone(daemon: Daemon, site: Site) -> None:
+    with start(site) as server, server.read_all() as everything:
+        server.wait_ready()
+        conversation, gate, reader = begin(server, site)
+        daemon.kill()
+        told = everything.wait(lambda e: e["type"] == "core/state" and e["status"] == "restarting")
+        assert told["data"]["reason"] == "the daemon has ended"
+        with reader:
+            ended = reader.wait_type("turn/completed")
+        gate.open()
+        assert (ended["status"], ended["synthetic"]) == ("interrupted", "core_lost")
+        assert kept(server)
+        site.provider.expect(Text("here I am"))
+        assert server.run(conversation)["reply"] == "here I am"
+        check_whole(server.events(conversation))
+
+
+def test_join_waits_for_the_next_daemon(daemon: Daemon, site: Site) -> None:
+    with start(site, "--core", "join") as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        site.provider.expect(Text("one"))
+        assert server.run(conversation)["reply"] == "one"
+        daemon.kill()
+        until(lambda: "Start one" in str(core(server)["reason"]), "it says what to do")
+        assert core_record(site) == {}
+        daemon.start()
+        ready_with(server, daemon.pid)
+        site.provider.expect(Text("two"))
+        assert server.run(conversation)["reply"] == "two"
+
+
+def test_a_daemon_that_is_started_anew_is_joined_again(daemon: Daemon, site: Site) -> None:
+    with start(site) as server:
+        server.wait_ready()
+        conversation = server.conversation()
+        site.provider.expect(Text("one"))
+        assert server.run(conversation)["reply"] == "one"
+        before = daemon.pid
+        daemon.restart()
+        assert daemon.pid != before
+        ready_with(server, daemon.pid)
+        assert core_record(site) == {}
+        site.provider.expect(Text("two"))
+        assert server.run(conversation)["reply"] == "two"
+
+
+def test_a_core_that_was_left_comes_first_until_it_is_quiet(daemon: Daemon, site: Site) -> None:
+    with start(site, "--core", "own") as first:
+        first.wait_ready()
+        left = first.core()
+        conversation, gate, reader = begin(first, site)
+        first.kill()
+    with reader, start(site) as second:
+        ready_with(second, left.pid)
+        assert core(second)["joined"] is False
+        gate.open()
+        ready_with(second, daemon.pid)
+        assert gone(left)
+        log = second.events(conversation)
+        check_whole(log)
+        assert text_of(log) == ["one two"]
+        site.provider.expect(Text("and on"))
+        assert second.run(conversation)["reply"] == "and on"
+
+
+def test_a_socket_that_others_may_have_put_there_is_left_alone(daemon: Daemon, site: Site) -> None:
+    folder = (site.home / CONTROL).parent
+    folder.chmod(0o777)
+    try:
+        assert "can be written by other users" in refused(site, "--core", "join")
+        with start(site) as server:
+            server.wait_ready()
+            assert kept(server)
+    finally:
+        folder.chmod(0o700)
+    assert not gone(daemon.process)
