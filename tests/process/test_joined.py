@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from codex_http_server.engine.daemon import CONTROL
@@ -25,6 +26,14 @@ def daemon(site: Site) -> Iterator[Daemon]:
         stream_idle_timeout_ms=PATIENT, sandbox_mode="workspace-write", approval_policy="never"
     )
     with Daemon(site) as made:
+        yield made
+
+
+@pytest.fixture
+def installed(site: Site) -> Iterator[Daemon]:
+    """A daemon as its first start leaves it: with its updater."""
+    with Daemon(site, installed=False) as made:
+        assert psutil.Process(made.updater).is_running()
         yield made
 
 
@@ -50,7 +59,8 @@ def refused(site: Site, *arguments: str) -> str:
     return str(caught.value)
 
 
-def test_a_daemon_is_joined_used_and_left(daemon: Daemon, site: Site) -> None:
+def test_a_daemon_is_joined_used_and_left(installed: Daemon, site: Site) -> None:
+    daemon = installed
     with start(site) as server:
         server.wait_ready()
         for found in (
@@ -80,10 +90,8 @@ def test_own_starts_one_beside_it(daemon: Daemon, site: Site) -> None:
         server.wait_ready()
         assert core(server)["joined"] is False
         assert core(server)["pid"] == server.core().pid != daemon.pid
-        assert [each["pid"] for each in server.get("/auth/status")["also_using_home"]] == [
-            daemon.pid,
-            daemon.updater,
-        ]
+        others = server.get("/auth/status")["also_using_home"]
+        assert [each["pid"] for each in others] == [daemon.pid]
 
 
 def test_join_without_a_daemon_says_what_to_do(site: Site) -> None:

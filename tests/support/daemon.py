@@ -24,7 +24,8 @@ class Daemon:
     """`codex app-server daemon` of one site. Use with `with`: it is started, and at the end it and
     its updater are gone."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, installed: bool = True) -> None:
+        self._installed = installed
         self.site = site
         self.home = site.home
         self.pid = 0
@@ -35,7 +36,8 @@ class Daemon:
 
     @property
     def updater(self) -> int:
-        """The pid of the process that looks for newer versions; it outlives `stop` (measured)."""
+        """The pid of the process that looks for newer versions. It outlives `stop`, and is there
+        only where the first start has installed the daemon (measured)."""
         path = self.home / "app-server-daemon/daemon-updater.pid"
         return int(json.loads(path.read_text())["pid"])
 
@@ -70,7 +72,7 @@ class Daemon:
         return json.loads(done.stdout.strip().splitlines()[-1])
 
     def install(self) -> None:
-        """What its first start does, which copies 360 MB: here with hard links, where that goes."""
+        """What its first start does, which copies 360 MB: here with hard links."""
         binary = find_core(None)
         wheel = binary.parent.parent
         known = json.loads((wheel / "codex-package.json").read_text())
@@ -98,7 +100,8 @@ class Daemon:
 
     def __enter__(self) -> Self:
         try:
-            self.install()
+            if self._installed:
+                self.install()
             self.start()
         except BaseException:
             self.close()
