@@ -1,0 +1,54 @@
+"""A client of the server, for Python programs: `Client` and, for asyncio, `AsyncClient`.
+
+It knows the HTTP interface and nothing of the server's inside: docs/guides/python.md.
+"""
+
+from codex_http_server.client.aio.client import AsyncClient, AsyncConversation
+from codex_http_server.client.aio.streams import AsyncEvents, AsyncTurn
+from codex_http_server.client.errors import (
+    ApiError,
+    ClientError,
+    Conflict,
+    ConnectionLost,
+    Forbidden,
+    Invalid,
+    NotAuthorized,
+    NotFound,
+    ProtocolError,
+    ServerFailed,
+    ServerNotFound,
+    TooMany,
+    Unavailable,
+)
+from codex_http_server.client.sync.client import Client, Conversation
+from codex_http_server.client.sync.streams import Events, Turn
+from codex_http_server.client.types import Approval, ConversationInfo, Event, Reset, Sent
+
+__all__ = [
+    "ApiError",
+    "Approval",
+    "AsyncClient",
+    "AsyncConversation",
+    "AsyncEvents",
+    "AsyncTurn",
+    "Client",
+    "ClientError",
+    "Conflict",
+    "ConnectionLost",
+    "Conversation",
+    "ConversationInfo",
+    "Event",
+    "Events",
+    "Forbidden",
+    "Invalid",
+    "NotAuthorized",
+    "NotFound",
+    "ProtocolError",
+    "Reset",
+    "Sent",
+    "ServerFailed",
+    "ServerNotFound",
+    "TooMany",
+    "Turn",
+    "Unavailable",
+]

@@ -1,0 +1,1 @@
+"""The asynchronous client (asyncio): thin I/O over the pure parts. Its twin is `sync`."""

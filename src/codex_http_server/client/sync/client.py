@@ -1,0 +1,207 @@
+"""`Client` and `Conversation`: what a program calls."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, Unpack
+
+from codex_http_server.client import calls
+from codex_http_server.client.calls import Call, Query
+from codex_http_server.client.follow import FollowConversation, FollowTurn
+from codex_http_server.client.sync.connection import Connection
+from codex_http_server.client.sync.streams import Events, Turn
+from codex_http_server.client.types import (
+    Answer,
+    Approval,
+    ConversationFilter,
+    ConversationInfo,
+    ConversationOptions,
+    Interrupted,
+    Json,
+    MessageOptions,
+    QueuedMessage,
+    Sent,
+    Upload,
+)
+
+
+class Client:
+    """A client of the server at `base_url` (`http://…`, `unix:PATH`), of `CODEX_HTTP_URL`, or of
+    the one that runs on the Codex home. `token`: else that of `CODEX_HTTP_TOKEN`, else none.
+
+    `patience`: seconds to wait for a server that has answered before and is away. All methods
+    raise `ClientError`. Threads may share it, but not an iterator. Use it with `with`, or close it.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        token: str | None = None,
+        *,
+        codex_home: str | os.PathLike[str] | None = None,
+        patience: float = 60.0,
+    ) -> None:
+        self._connection = Connection(base_url, token, codex_home, patience)
+
+    def create(
+        self, working_directory: str | os.PathLike[str], **options: Unpack[ConversationOptions]
+    ) -> Conversation:
+        """Start a conversation in a directory of the server's machine."""
+        made = self._connection.ask(calls.create(working_directory, options))
+        return self.conversation(made["id"])
+
+    def conversation(self, conversation_id: str) -> Conversation:
+        """The conversation with this id. Asks nothing yet."""
+        return Conversation(self._connection, conversation_id)
+
+    def conversations(self, **wanted: Unpack[ConversationFilter]) -> Iterator[ConversationInfo]:
+        """All conversations that fit, newest first, page after page as you go on."""
+        return self._connection.each(calls.conversations(wanted))
+
+    def approvals(self) -> Iterator[Approval]:
+        """What the core asks and nobody has answered, in all conversations, newest first."""
+        return self._connection.each(Call("GET", "/approvals"))
+
+    def upload(self, image: bytes | str | Path, media_type: str | None = None) -> Upload:
+        """Send an image (a file, or its bytes with their media type) for messages to name."""
+        return self._connection.ask(calls.upload(image, media_type))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        json: Any = None,
+        *,
+        params: Query | None = None,
+        key: str | None = None,
+    ) -> Any:
+        """Any other route: the JSON of its answer, or None. `key`: a POST's Idempotency-Key."""
+        return self._connection.ask(calls.any_request(method, path, json, params, key))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Conversation:
+    """One conversation, by its `id`."""
+
+    def __init__(self, connection: Connection, conversation_id: str) -> None:
+        self._connection = connection
+        self.id = conversation_id
+
+    # --- messages ---------------------------------------------------------------------------
+
+    def send(
+        self,
+        text: str | None = None,
+        *,
+        wait: float = 0.0,
+        key: str | None = None,
+        **options: Unpack[MessageOptions],
+    ) -> Sent:
+        """Send a message. With `wait`, in seconds, the answer comes when its turn has ended or the
+        time is up, with `reply`. `key`: your own Idempotency-Key, to ask again later."""
+        call = calls.message(self.id, text, options, key)
+        end = time.monotonic() + wait
+        sent = self._connection.ask(calls.waiting(call, wait))
+        while calls.goes_on(sent, left := end - time.monotonic()):
+            sent = self._connection.ask(calls.waiting(call, left))
+        return sent
+
+    def stream(
+        self, text: str | None = None, *, key: str | None = None, **options: Unpack[MessageOptions]
+    ) -> Turn:
+        """Send a message when the first event is asked for, and get the events of its turn."""
+        call = calls.message(self.id, text, options, key)
+        return Turn(self._connection, FollowTurn(self.id, call, self._connection.contact))
+
+    def events(self, after: int | Literal["latest"] = 0, *, log: str | None = None) -> Events:
+        """The events after a seq, and those that come. `latest`: only those that come after the
+        `with` block was entered (or the first one was asked for)."""
+        follow = FollowConversation(self.id, after, log, self._connection.contact)
+        return Events(self._connection, follow)
+
+    def interrupt(self, *, clear_queue: bool = False) -> Interrupted:
+        """End the running turn."""
+        path = calls.within(self.id, "/interrupt")
+        return self._connection.ask(calls.post(path, {"clear_queue": clear_queue}))
+
+    # --- the conversation itself ------------------------------------------------------------
+
+    def get(self) -> ConversationInfo:
+        """How it stands."""
+        return self._connection.ask(Call("GET", calls.within(self.id)))
+
+    def snapshot(self) -> Json:
+        """All that a first paint needs, at one `seq`."""
+        return self._connection.ask(calls.snapshot(self.id))
+
+    def patch(self, **options: Unpack[ConversationOptions]) -> ConversationInfo:
+        """Change its title, or what its next turns run under."""
+        return self._connection.ask(Call("PATCH", calls.within(self.id), json=options))
+
+    def archive(self) -> ConversationInfo:
+        """Put it away."""
+        return self._connection.ask(calls.post(calls.within(self.id, "/archive")))
+
+    def unarchive(self) -> ConversationInfo:
+        """Take it back."""
+        return self._connection.ask(calls.post(calls.within(self.id, "/unarchive")))
+
+    def delete(self, *, force: bool = False, keep_codex_copy: bool = False) -> Json:
+        """Delete it. `force`: interrupt its turn and take back what waits first."""
+        call = calls.delete(self.id, force=force, keep_codex_copy=keep_codex_copy)
+        return self._connection.ask(call)
+
+    # --- approvals --------------------------------------------------------------------------
+
+    def approvals(self, *, ended: bool = False) -> Iterator[Approval]:
+        """What the core asks here, newest first; `ended`: with what has ended."""
+        return self._connection.each(calls.approvals(self.id, ended=ended))
+
+    def approval(self, approval_id: str) -> Approval:
+        """One of them, with its diff and what can be answered."""
+        return self._connection.ask(Call("GET", calls.approval(self.id, approval_id)))
+
+    def answer(
+        self, approval_id: str, decision: str | None = None, **answer: Unpack[Answer]
+    ) -> Approval:
+        """Answer it, once: with the id of a decision, and with what that takes."""
+        body = answer if decision is None else {"decision": decision, **answer}
+        return self._connection.ask(calls.post(calls.approval(self.id, approval_id), body))
+
+    # --- the queue --------------------------------------------------------------------------
+
+    def queue(self) -> list[QueuedMessage]:
+        """The messages that wait, in order."""
+        return self._connection.ask(Call("GET", calls.within(self.id, "/queue")))["data"]
+
+    def reorder(self, submit_ids: list[str]) -> list[QueuedMessage]:
+        """Put them in another order, each named once."""
+        call = Call[Any]("PUT", calls.within(self.id, "/queue"), json={"order": submit_ids})
+        return self._connection.ask(call)["data"]
+
+    def edit(self, submit_id: str, text: str) -> QueuedMessage:
+        """Change what one says."""
+        path = calls.waiting_message(self.id, submit_id)
+        return self._connection.ask(Call("PATCH", path, json={"message": text}))
+
+    def take_back(self, submit_id: str) -> None:
+        """Take one back."""
+        self._connection.ask(Call[Any]("DELETE", calls.waiting_message(self.id, submit_id)))

@@ -1,0 +1,226 @@
+"""What the client hands out: events and outcomes as small values, and the server's own objects as
+typed dictionaries.
+
+Owns shapes only. Every object keeps fields that a newer server adds (`raw`, or more keys).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+Json = dict[str, Any]
+
+Sandbox = Literal["read-only", "workspace-write", "danger-full-access"]
+ApprovalPolicy = Literal["untrusted", "on-request", "never"]
+WhileBusy = Literal["queue", "steer", "reject", "interrupt"]
+Status = Literal["started", "steered", "queued", "waiting_for_login", "removed", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `seq` is None for what is not in the log (`core/state`, `message/removed` …).
+
+    Draw text from `text`; `data` is the core's own object and changes with the core's version.
+    """
+
+    type: str
+    seq: int | None
+    turn_id: str | None
+    item_id: str | None
+    item_type: str | None
+    text: str | None
+    status: str | None
+    data: Json
+    raw: Json
+
+    @classmethod
+    def of(cls, raw: Json) -> Event:
+        """The event of an envelope as the server sends it."""
+        return cls(
+            type=raw["type"],
+            seq=raw.get("seq"),
+            turn_id=raw.get("turn_id"),
+            item_id=raw.get("item_id"),
+            item_type=raw.get("item_type"),
+            text=raw.get("text"),
+            status=raw.get("status"),
+            data=raw.get("data") or {},
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The numbers that the reader had mean nothing any more: forget what you drew, draw
+    `snapshot` (of `GET …?include=snapshot`); the events that follow come after its `seq`.
+
+    `reason` is `ahead` (the log ends before that number) or `other_log`.
+    """
+
+    reason: str
+    seq: int
+    log_id: str
+    snapshot: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What has become of a message so far. `turn` and `reply` are there once it has ended."""
+
+    submit_id: str
+    turn_id: str | None
+    status: Status
+    turn: Json | None
+    reply: str | None
+    error: str | None
+    raw: Json
+
+    @classmethod
+    def of(cls, raw: Json) -> Sent:
+        """What the server answered."""
+        return cls(
+            submit_id=raw["submit_id"],
+            turn_id=raw["turn_id"],
+            status=raw["status"],
+            turn=raw.get("turn"),
+            reply=raw.get("reply"),
+            error=raw.get("error"),
+            raw=raw,
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in ("ended", "removed")
+
+    @property
+    def outcome(self) -> str | None:
+        """How its turn ended: `completed`, `interrupted` or `failed`; None while it has not, and
+        for a message that never got a turn."""
+        return None if self.turn is None else str(self.turn["status"])
+
+
+class PolicyOptions(TypedDict, total=False):
+    """What turns run under; what is left out, Codex's configuration decides."""
+
+    model: str
+    reasoning_effort: str
+    approval_policy: ApprovalPolicy
+    sandbox: Sandbox
+
+
+class ConversationOptions(PolicyOptions, total=False):
+    """What a conversation is made with, and what can be changed later."""
+
+    title: str
+    approval_deadline: float
+
+
+class MessageOptions(PolicyOptions, total=False):
+    """What goes with a message. `input` has parts (images, skills …) after the text."""
+
+    input: list[Json]
+    output_schema: Json
+    while_busy: WhileBusy
+
+
+class ConversationFilter(TypedDict, total=False):
+    """Which conversations a list shows. `q`: in title or preview; `waiting`: where an approval
+    waits."""
+
+    q: str
+    archived: bool
+    working_directory: str
+    status: Literal["idle", "running"]
+    waiting: bool
+
+
+class ConversationInfo(TypedDict):
+    """A conversation as the server shows it."""
+
+    id: str
+    conversation_id: str
+    thread_id: str
+    working_directory: str
+    source: str
+    title: str | None
+    preview: str
+    status: Literal["idle", "running"]
+    waiting_for_approval: int
+    archived: bool
+    model: str | None
+    reasoning_effort: str | None
+    approval_policy: Any
+    sandbox: str
+    sandbox_policy: Json
+    approval_deadline: float | None
+    created_at: str
+    updated_at: str
+    head: int
+    events: str
+
+
+class Decision(TypedDict):
+    """One way to answer an approval."""
+
+    id: str
+    answer: Json
+    takes: Literal["answers", "content", "result"] | None
+    needs: Literal["approve", "elevate"]
+    offered: bool
+
+
+class Approval(TypedDict):
+    """A question of the core."""
+
+    approval_id: str
+    conversation_id: str
+    turn_id: str | None
+    item_id: str | None
+    kind: str
+    method: str
+    status: Literal["pending", "resolved"]
+    request: Any
+    diff: str | None
+    decisions: list[Decision]
+    default: str | None
+    requested_at: str
+    deadline_at: str | None
+    resolution: Json | None
+
+
+class QueuedMessage(TypedDict):
+    """A message that waits for its turn."""
+
+    submit_id: str
+    input: list[Json]
+    status: Literal["queued", "waiting_for_login"]
+    waits: Json | None
+    overrides: Json
+    created_at: str
+
+
+class Upload(TypedDict):
+    """An uploaded image; messages name it by `upload_id`."""
+
+    upload_id: str
+    media_type: str
+    size: int
+    expires_at: str
+
+
+class Answer(TypedDict, total=False):
+    """What a decision takes."""
+
+    answers: Json
+    content: Json
+    action: str
+    result: Any
+
+
+class Interrupted(TypedDict):
+    """The turn that was asked to end; its end comes as `turn/completed`."""
+
+    turn_id: str
+    removed_messages: int
