@@ -6,7 +6,7 @@ STAMP = .venv/.installed
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help install demo test soak check gen format bench lock clean
+.PHONY: help install demo test soak check gen docs format bench lock clean
 
 help:
 	@echo "make install   create .venv and install everything (Python 3.11 or newer)"
@@ -15,6 +15,7 @@ help:
 	@echo "make soak      the chaos test until 200 kills; writes benchmarks/results/soak-*.json"
 	@echo "make check     formatting, lint, types, import rules, generated files"
 	@echo "make gen       write the generated files (docs, openapi.json)"
+	@echo "make docs      build the site of the documents into site/ (ARGS=serve shows it while you write)"
 	@echo "make format    format the code and fix what the linter can fix"
 	@echo "make bench     measure the server beside the bare core (ARGS=--quick for the short form)"
 	@echo "make lock      bring the lock files up to pyproject.toml (ARGS=--upgrade for newer versions)"
@@ -48,6 +49,9 @@ check: install
 gen: install
 	$(BIN)/python scripts/gen
 
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(or $(ARGS),build --clean)
+
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -60,5 +64,5 @@ lock: install
 	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock $(ARGS)
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
