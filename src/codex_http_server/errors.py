@@ -256,6 +256,13 @@ class ConversationNotFound(NotFound):
     title = "No such conversation"
 
 
+class TurnNotFound(NotFound):
+    """The conversation has no such turn, or the core has none of it any more."""
+
+    code = "turn_not_found"
+    title = "No such turn"
+
+
 class ItemNotFound(NotFound):
     """There is no such item in this turn."""
 
@@ -349,6 +356,14 @@ class ConversationArchived(Conflict):
 
     code = "conversation_archived"
     title = "The conversation is archived"
+
+
+class ConversationHasForks(Conflict):
+    """Codex can't delete its copy of the conversation, because forks read on in it; `forks` names
+    them."""
+
+    code = "conversation_has_forks"
+    title = "Forks need this conversation"
 
 
 class TurnNotSteerable(Conflict):

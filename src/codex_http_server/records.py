@@ -27,6 +27,16 @@ class Stated(msgspec.Struct, frozen=True):
     sandbox: str | None = None
 
 
+class ForkedFrom(msgspec.Struct, frozen=True):
+    """Where a fork comes from: `turn_id` is the last turn that both have, None where they share
+    none. `key` and `body_hash` are of the request that made it."""
+
+    conversation_id: str
+    turn_id: str | None = None
+    key: str | None = None
+    body_hash: str = ""
+
+
 class ConversationRecord(msgspec.Struct, kw_only=True):
     """A conversation. `resolved_*` is what the core's own configuration says."""
 
@@ -34,7 +44,8 @@ class ConversationRecord(msgspec.Struct, kw_only=True):
     thread_id: str
     working_directory: str
     source: str = "server"  # who began it; what was found in the core: `cli`, `vscode`, `exec` …
-    untold: bool = False  # found in the core, whose history of it is not in the log yet
+    untold: bool = False  # the core has history of it that is not in the log yet
+    forked_from: ForkedFrom | None = None
     title: str | None = None
     preview: str = ""
     stated: Stated = Stated()

@@ -165,6 +165,8 @@ async def write_old(folder: Path) -> None:
     await log.durable()
     log.close()
     old = sqlite3.connect(folder / "log.db")
+    old.execute("DROP INDEX conversation_fork")
+    old.execute("ALTER TABLE conversation DROP COLUMN forked_from")
     old.execute("DROP INDEX conversation_thread")
     old.execute("DROP TABLE deleted")
     old.execute("DROP TABLE approval")

@@ -31,6 +31,7 @@ CALLS: list[Callable[[SqliteLog], Any]] = [
     lambda log: log.conversations(ConversationFilter(), "zzz", 10),
     lambda log: log.waiting("a"),
     lambda log: log.known_threads(("t", "u")),
+    lambda log: log.forks("a"),
     lambda log: log.submit("s"),
     lambda log: log.submit_by_key("a", "k"),
     lambda log: log.answer("s", "k"),

@@ -14,6 +14,7 @@ from codex_http_server.conversations.policy import (
     effective,
     merge,
     sandbox_mode,
+    within_ceiling,
 )
 from codex_http_server.engine.base import Policy
 from codex_http_server.errors import ElevateRequired
@@ -138,3 +139,14 @@ def test_a_caller_with_elevate_may_ask_for_anything() -> None:
     caller = Caller("token:ci", "token", frozenset({Scope.DRIVE, Scope.ELEVATE}))
     stated = Stated(sandbox="danger-full-access", approval_policy="never")
     check_ceiling(stated, core("read-only"), caller)
+
+
+def test_what_may_not_be_asked_for_is_not_inherited_and_all_else_is() -> None:
+    loose = Stated("m", "high", "never", "danger-full-access")
+    under = core("workspace-write")
+    assert within_ceiling(loose, under, LOCAL) == Stated("m", "high", None, None)
+    assert within_ceiling(loose, core("danger-full-access", "never"), LOCAL) == loose
+    assert within_ceiling(Stated(sandbox="read-only"), under, LOCAL).sandbox == "read-only"
+    assert (
+        within_ceiling(loose, under, Caller("high", "token", frozenset({Scope.ELEVATE}))) == loose
+    )

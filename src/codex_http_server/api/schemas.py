@@ -102,6 +102,14 @@ class LoginView(Answer):
     note: str | None = Field(description="What to do with it, in a sentence.")
 
 
+class ForkedFromView(Answer):
+    """The conversation that this one was forked from, and the last turn that both have; null where
+    they share none."""
+
+    conversation_id: str
+    turn_id: str | None
+
+
 class ConversationView(Answer):
     """A conversation, with the policy of its next turn. `head` is its newest seq."""
 
@@ -112,6 +120,7 @@ class ConversationView(Answer):
     source: str = Field(
         description="Who began it: `server`, or found in the core `cli`, `vscode`, `exec` …"
     )
+    forked_from: ForkedFromView | None
     title: str | None
     preview: str
     status: Literal["idle", "running"]

@@ -56,6 +56,7 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("POST", f"{_ONE}/archive"): Scope.DRIVE,
     ("POST", f"{_ONE}/unarchive"): Scope.DRIVE,
     ("DELETE", _ONE): Scope.DRIVE,
+    ("POST", f"{_ONE}/fork"): Scope.DRIVE,
     ("GET", f"{_ONE}/terminals"): Scope.READ,
     ("DELETE", f"{_ONE}/terminals"): Scope.DRIVE,
     ("DELETE", f"{_ONE}/terminals/{{terminal_id}}"): Scope.DRIVE,

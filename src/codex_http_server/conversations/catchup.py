@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from codex_http_server import events
 from codex_http_server.engine.base import Past, PastItem, PastTurn
-from codex_http_server.events import Draft, raw
+from codex_http_server.events import Draft, Event, raw
 from codex_http_server.logs import redact_value
 
 HISTORY = "history"
@@ -54,8 +56,11 @@ def _ended_by_others(turn: PastTurn, known: Collection[str]) -> bool:
     return turn.id not in known and turn.body.get("completedAt") is not None
 
 
-def told(turn: PastTurn, items: Sequence[PastItem], thread_id: str) -> list[Draft]:
-    """A turn that another process ran and ended, as events: all at the time they happened."""
+def told(
+    turn: PastTurn, items: Sequence[PastItem], thread_id: str, diff: Event | None = None
+) -> list[Draft]:
+    """A turn that another process or conversation ran and ended, as events: all at the time they
+    happened. `diff` is the last one that was told of it there."""
     began = int((turn.body.get("startedAt") or 0) * 1000)
     ended = int((turn.body.get("completedAt") or 0) * 1000) or max(
         (item.ended_ms for item in items), default=began
@@ -63,6 +68,7 @@ def told(turn: PastTurn, items: Sequence[PastItem], thread_id: str) -> list[Draf
     return [
         _turn(events.TURN_STARTED, turn, thread_id, began),
         *(_item(item, turn.id, thread_id, item.ended_ms or began) for item in items),
+        *([] if diff is None else [_diff(diff, thread_id)]),
         _turn(events.TURN_COMPLETED, turn, thread_id, ended),
     ]
 
@@ -79,6 +85,16 @@ def _turn(kind: str, turn: PastTurn, thread_id: str, at_ms: int) -> Draft:
         at_ms=at_ms,
         turn_id=turn.id,
         status=status,
+        synthetic=HISTORY,
+    )
+
+
+def _diff(diff: Event, thread_id: str) -> Draft:
+    return Draft(
+        type=events.TURN_DIFF,
+        data=raw(msgspec.json.decode(diff.data) | {"threadId": thread_id}),
+        at_ms=diff.at_ms,
+        turn_id=diff.turn_id,
         synthetic=HISTORY,
     )
 

@@ -232,7 +232,9 @@ class Conversation:
         if bool(self.open) is not was_open:
             self.record.open_since = next_seq if self.open else 0
         changed = [self.record] if self._face() != before else []
-        turns = self.host.ledger.note(self.meter, drafts)
+        # What a fork shares with its source was counted there.
+        shared = self.record.untold and self.record.forked_from is not None
+        turns = [] if shared else self.host.ledger.note(self.meter, drafts)
         self.log.append(self.id, drafts, [*records, *turns, *changed])
         self.on_appended(drafts)
         self.wake()
@@ -301,6 +303,14 @@ class Conversation:
         )
         self.tell()
         await self.log.durable()  # a turn that no log can find would be run twice
+
+    async def past_diff(self, turn_id: str) -> Event | None:
+        """The last diff of a turn that a fork shares with its source."""
+        source = self.record.forked_from
+        if source is None:
+            return None
+        found = await self.log.turn_events(source.conversation_id, turn_id)
+        return next((event for event in reversed(found) if event.type == events.TURN_DIFF), None)
 
     def started(self, thread: Thread) -> None:
         """Take over a thread that was just started, with the policy that the core resolved."""

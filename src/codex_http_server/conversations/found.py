@@ -140,6 +140,7 @@ class FoundThreads:
         record = conversation.record
         if record.untold:
             await self._engine.wait_ready()
+        if record.untold and record.forked_from is None:
             core = await self._engine.resolve_policy(record.working_directory)
             record.resolved_model = record.resolved_model or core.model
             record.resolved_effort = core.reasoning_effort
@@ -149,6 +150,8 @@ class FoundThreads:
             self._told[record.thread_id] = changed
         if record.untold:
             record.untold = False
+            if record.forked_from is not None:
+                record.updated_ms = record.created_ms  # its past is older than itself
             conversation.save()
         await self._log.durable()
 

@@ -7,7 +7,7 @@ Knows interfaces only. Before: api. After: conversation, messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 from codex_http_server import events
@@ -48,6 +48,7 @@ SWEEP: Final = 3600 * 1000  # milliseconds between sweeps of old keys
 KEYS_KEPT: Final = 24 * 3600 * 1000  # milliseconds that Idempotency-Keys are kept
 
 AccountFilter = Callable[[Draft], Draft | None]
+Make = Callable[[Conversation, Callable[[], None]], Awaitable[None]]
 
 
 class Open(NamedTuple):
@@ -279,8 +280,6 @@ class Manager:
     ) -> Open:
         """A new conversation over a new thread. Raises as `Engine.start_thread`, and
         `ElevateRequired`, `StorageFull`, `Stopping`."""
-        if self._stopping:
-            raise Stopping("The server is shutting down.")
         now = now_ms()
         record = ConversationRecord(
             id=new_id(),
@@ -293,15 +292,29 @@ class Manager:
             created_ms=now,
             updated_ms=now,
         )
+
+        async def make(conversation: Conversation, begun: Callable[[], None]) -> None:
+            def bound(thread: Thread) -> None:
+                policy.check_ceiling(stated, thread.policy, caller)
+                conversation.started(thread)
+                begun()
+
+            await self.engine.start_thread(working_directory, stated.model, bound, tools)
+
+        return await self.begin(record, make)
+
+    async def begin(self, record: ConversationRecord, make: Make) -> Open:
+        """A new conversation. `make` has the core make its thread, and says when the conversation
+        has it: before the thread's first event. Raises as `make`, and `StorageFull`, `Stopping`."""
+        if self._stopping:
+            raise Stopping("The server is shutting down.")
         entry = self._hold(record)
 
-        def bound(thread: Thread) -> None:
-            policy.check_ceiling(stated, thread.policy, caller)
-            entry.conversation.started(thread)
-            entry.conversation.save()  # before its first event
+        def begun() -> None:
+            entry.conversation.save()
             self._open[record.id] = entry
 
-        await self.engine.start_thread(working_directory, stated.model, bound, tools)
+        await make(entry.conversation, begun)
         await self._log.durable()
         return entry
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from codex_http_server.auth.callers import Caller, Scope
 from codex_http_server.engine.base import Policy
 from codex_http_server.errors import ElevateRequired
@@ -77,14 +79,27 @@ def _sandbox(mode: str | None, core: dict[str, Any]) -> dict[str, Any]:
 
 def check_ceiling(stated: Stated, core: Policy, caller: Caller) -> None:
     """Refuse what only the scope `elevate` may ask for. Raises `ElevateRequired`."""
+    for field in _beyond(stated, core, caller):
+        raise _elevate(field, getattr(stated, field))
+
+
+def within_ceiling(stated: Stated, core: Policy, caller: Caller) -> Stated:
+    """`stated` without what only the scope `elevate` may ask for."""
+    return msgspec.structs.replace(stated, **dict.fromkeys(_beyond(stated, core, caller)))
+
+
+def _beyond(stated: Stated, core: Policy, caller: Caller) -> list[str]:
+    """The fields that are looser than this caller may ask for."""
     if caller.may(Scope.ELEVATE):
-        return
+        return []
+    found: list[str] = []
     allowed = max(1, _SANDBOX_RANK.get(sandbox_mode(core.sandbox_policy), 0))
     if stated.sandbox is not None and _SANDBOX_RANK[stated.sandbox] > allowed:
-        raise _elevate("sandbox", stated.sandbox)
+        found.append("sandbox")
     limit = max(1, _approval_rank(core.approval_policy))
     if stated.approval_policy is not None and _approval_rank(stated.approval_policy) > limit:
-        raise _elevate("approval_policy", stated.approval_policy)
+        found.append("approval_policy")
+    return found
 
 
 def _approval_rank(policy: Any) -> int:

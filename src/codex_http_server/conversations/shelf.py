@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 from codex_http_server import events
 from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import now_ms
+from codex_http_server.conversations.conversation import Conversation
 from codex_http_server.conversations.manager import Manager, Open
 from codex_http_server.engine.base import Deletion
-from codex_http_server.errors import ConversationBusy, ServerError
+from codex_http_server.errors import ConversationBusy, ConversationHasForks, ServerError
 from codex_http_server.events import Draft, raw
 from codex_http_server.logs import get_logger
 from codex_http_server.state import Phase
@@ -74,7 +75,10 @@ async def delete(
     manager: Manager, entry: Open, caller: Caller, *, force: bool, keep: bool
 ) -> Deleted:
     """Remove all that is kept of it, in the core too unless it is to `keep` its copy there. With
-    `force` what runs and waits is ended first. Raises `ConversationBusy`, `StorageFull`."""
+    `force` what runs and waits is ended first. Raises `ConversationBusy`, `ConversationHasForks`,
+    `StorageFull`."""
+    if not keep:
+        await _check_forks(entry.conversation)
     removed, turn_id = await _end(entry) if force else (0, None)
     conversation = entry.conversation
     async with entry.messages.alone():
@@ -90,6 +94,20 @@ async def delete(
         manager.forget(conversation)
         wiped = await conversation.log.erase(conversation.id, conversation.record.thread_id, told)
     return Deleted(told.at_ms, turn_id, removed, wiped, state)
+
+
+async def _check_forks(conversation: Conversation) -> None:
+    """The core keeps the file of a thread for as long as a fork reads it: it refuses to delete it,
+    but unloads it first, with what it runs (measured)."""
+    await conversation.log.durable()  # what is read below must be as new as what is in memory
+    found = await conversation.log.forks(conversation.id)
+    forks = [each.id for each in found if each.forked_from and each.forked_from.turn_id]
+    if forks:
+        raise ConversationHasForks(
+            f"Codex can't delete this conversation: {len(forks)} forks of it read on in its file.",
+            hint="Delete the forks first, or send ?codex=keep to delete it here only.",
+            forks=forks,
+        )
 
 
 async def _end(entry: Open) -> tuple[int, str | None]:

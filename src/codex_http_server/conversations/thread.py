@@ -16,7 +16,7 @@ from codex_http_server.conversations.catchup import missed, told
 from codex_http_server.engine.base import Engine, PastTurn
 from codex_http_server.errors import CoreRefused, CoreUnavailable
 from codex_http_server.eventlog.base import EventLog
-from codex_http_server.events import Draft
+from codex_http_server.events import Draft, Event
 from codex_http_server.logs import get_logger
 from codex_http_server.records import ConversationRecord
 from codex_http_server.state import Open
@@ -38,6 +38,10 @@ class Owner(Protocol):
 
     async def on_caught_up(self, *, adopted: bool) -> None:
         """The log has all that was missed. In an `adopted` core what is open goes on."""
+        ...
+
+    async def past_diff(self, turn_id: str) -> Event | None:
+        """The last diff of a turn that a fork shares with its source; the core keeps none."""
         ...
 
     async def replace_thread(self) -> None:
@@ -131,7 +135,7 @@ class ThreadLink:
                 if await self._goes_on(turn):
                     return False
                 items = await owner.engine.past_items(thread_id, turn.id)
-                owner.append(told(turn, items, thread_id))
+                owner.append(told(turn, items, thread_id, await owner.past_diff(turn.id)))
             return True
 
     async def _goes_on(self, turn: PastTurn) -> bool:

@@ -30,6 +30,7 @@ def conversation(record: ConversationRecord, head: int) -> dict[str, Any]:
         "thread_id": record.thread_id,
         "working_directory": record.working_directory,
         "source": record.source,
+        "forked_from": forked_from(record),
         "title": record.title,
         "preview": record.preview,
         "status": record.status,
@@ -42,6 +43,12 @@ def conversation(record: ConversationRecord, head: int) -> dict[str, Any]:
         "head": head,
         "events": f"/conversations/{record.id}/events",
     }
+
+
+def forked_from(record: ConversationRecord) -> dict[str, Any] | None:
+    """Where a fork comes from; None for what is none."""
+    source = record.forked_from
+    return source and {"conversation_id": source.conversation_id, "turn_id": source.turn_id}
 
 
 def policy_fields(policy: Policy) -> dict[str, Any]:

@@ -176,8 +176,20 @@ class Control(Protocol):
         """Take a thread back. False if it is not archived."""
         ...
 
+    async def fork(
+        self, thread_id: str, last_turn_id: str, cwd: str, on_forked: Callable[[str], None]
+    ) -> None:
+        """A new thread in this directory that begins with what this one had up to a turn, whoever
+        has it open. `on_forked` gets its id before its first event arrives. Raises `TurnNotFound`,
+        and `ConversationBusy` where that turn runs."""
+        ...
+
+    async def newest_turns(self, thread_id: str) -> list[str]:
+        """The ids of the newest turns, newest first; the one that runs is among them."""
+        ...
+
     async def delete(self, thread_id: str) -> Deletion:
-        """Delete a thread with what it runs; `kept`, and unloaded, where forks need it."""
+        """Delete a thread with what it runs; `kept`, and put away, where forks need it."""
         ...
 
     async def terminals(self, thread_id: str) -> list[Terminal]:

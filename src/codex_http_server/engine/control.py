@@ -7,16 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from codex_http_server.engine.base import Deletion, Terminal
-from codex_http_server.engine.past import pages
-from codex_http_server.errors import CoreError, CoreRefused
+from codex_http_server.engine.past import newest_turns, pages
+from codex_http_server.engine.rpc import OnResult
+from codex_http_server.errors import ConversationBusy, CoreError, CoreRefused, TurnNotFound
 
 MOST: Final = 1000  # commands of one thread that are listed
-Ask = Callable[[str, dict[str, Any]], Awaitable[msgspec.Raw]]
+
+
+class Ask(Protocol):
+    """How the core is asked. `on_result` runs before any event that follows the answer."""
+
+    def __call__(
+        self, method: str, params: dict[str, Any], on_result: OnResult | None = None
+    ) -> Awaitable[msgspec.Raw]: ...
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+class _Forked(msgspec.Struct):
+    thread: _Id
 
 
 class ThreadControl:
@@ -50,9 +66,38 @@ class ThreadControl:
             if "not found" in error.message or "no rollout found" in error.message:
                 return "none"
             if "still references it" in error.message:  # a fork reads on in its file
+                await self.archive(thread_id)  # the fork does so all the same; no list shows it
                 return "kept"
             raise CoreRefused(error.message, core_code=error.rpc_code) from error
         return "deleted"
+
+    async def fork(
+        self, thread_id: str, last_turn_id: str, cwd: str, on_forked: Callable[[str], None]
+    ) -> None:
+        # Never `sandbox` here, as in thread/start. Without a last turn, a fork during a turn would
+        # tell the model that it was interrupted (measured).
+        params = {
+            "threadId": thread_id,
+            "lastTurnId": last_turn_id,
+            "cwd": cwd,
+            "excludeTurns": True,
+        }
+
+        def forked(result: msgspec.Raw) -> None:
+            on_forked(msgspec.json.decode(result, type=_Forked).thread.id)
+
+        try:
+            await self._ask_any("thread/fork", params, forked)
+        except CoreError as error:
+            if "turn not found" in error.message or "no rollout found" in error.message:
+                raise TurnNotFound(f"Codex has no turn {last_turn_id} here.") from error
+            if "in-progress turn" in error.message:  # also one that runs in another process
+                raise ConversationBusy(f"The turn {last_turn_id} is running.") from error
+            raise CoreRefused(error.message, core_code=error.rpc_code) from error
+
+    async def newest_turns(self, thread_id: str) -> list[str]:
+        with refusals():
+            return await newest_turns(self._ask_any, thread_id)
 
     async def terminals(self, thread_id: str) -> list[Terminal]:
         with refusals():

@@ -13,6 +13,7 @@ ONE: Final = "/conversations/{id}"
 OWNED: Final[dict[str, str]] = {
     "thread/start": "POST /conversations",
     "thread/resume": f"POST {ONE}/messages",
+    "thread/fork": f"POST {ONE}/fork",
     "thread/name/set": f"PATCH {ONE}",
     "thread/settings/update": f"PATCH {ONE}",
     "thread/archive": f"POST {ONE}/archive",

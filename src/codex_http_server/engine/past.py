@@ -19,6 +19,9 @@ PAGE: Final = 100  # entries asked for at once; the core gives no more
 TURNS: Final = 5 * PAGE  # turns looked at, newest first
 ALL_TURNS: Final = 200 * PAGE  # of a thread that somebody else began
 
+# A thread without a turn has no file, and so no list, whether it is loaded or not (measured).
+NO_LIST: Final = ("not supported yet", "not materialized yet", "not loaded")
+
 Ask = Callable[[str, dict[str, Any]], Awaitable[msgspec.Raw]]
 
 
@@ -52,6 +55,12 @@ async def read_turns(ask: Ask, thread_id: str, known: Collection[str]) -> list[P
     """See `Engine.past_turns`."""
     found = await _turns(ask, {"threadId": thread_id}, set(), frozenset(known), ALL_TURNS)
     return [PastTurn(str(turn["id"]), str(turn["status"]), turn, []) for turn in found]
+
+
+async def newest_turns(ask: Ask, thread_id: str) -> list[str]:
+    """See `Control.newest_turns`."""
+    params = {"threadId": thread_id, "itemsView": "notLoaded", "sortDirection": "desc"}
+    return [str(turn["id"]) for turn in await pages(ask, "thread/turns/list", params, PAGE)]
 
 
 async def read_items(ask: Ask, thread_id: str, turn_id: str) -> list[PastItem]:
@@ -121,8 +130,7 @@ async def _entries(
         try:
             page = msgspec.json.decode(await ask(method, params | more), type=_Page)
         except CoreError as error:
-            # A thread without a turn has no file, and so no list (measured).
-            if "not supported yet" in error.message or "not loaded" in error.message:
+            if any(words in error.message for words in NO_LIST):
                 return
             raise
         for entry in page.data:

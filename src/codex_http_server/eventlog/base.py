@@ -175,6 +175,10 @@ class EventLog(Protocol):
         """One conversation."""
         ...
 
+    async def forks(self, conversation_id: str) -> list[ConversationRecord]:
+        """The conversations that were forked from this one, oldest first."""
+        ...
+
     async def known_threads(self, thread_ids: Collection[str]) -> set[str]:
         """Those of these threads of the core that a conversation has."""
         ...

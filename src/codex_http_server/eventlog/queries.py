@@ -217,6 +217,10 @@ class Queries:
         found = await self._bodies(sql, (conversation_id,))
         return rows.conversation_of(found[0]) if found else None
 
+    async def forks(self, conversation_id: str) -> list[ConversationRecord]:
+        sql = "SELECT body FROM conversation WHERE forked_from = ? ORDER BY id"
+        return [rows.conversation_of(b) for b in await self._bodies(sql, (conversation_id,))]
+
     async def known_threads(self, thread_ids: Collection[str]) -> set[str]:
         marks = ",".join("?" * len(thread_ids))
         sql = f"SELECT thread_id FROM conversation WHERE thread_id IN ({marks})"  # noqa: S608

@@ -32,8 +32,9 @@ INSERT_DELTA: Final = (
 )
 
 PUT_CONVERSATION: Final = """
-INSERT INTO conversation(num, id, thread_id, directory, search, status, archived, open_since, body)
-VALUES (?,?,?,?,?,?,?,?,?)
+INSERT INTO conversation(
+  num, id, thread_id, directory, search, status, archived, open_since, forked_from, body)
+VALUES (?,?,?,?,?,?,?,?,?,?)
 ON CONFLICT(id) DO UPDATE SET thread_id=excluded.thread_id, directory=excluded.directory,
   search=excluded.search, status=excluded.status, archived=excluded.archived,
   open_since=excluded.open_since, body=excluded.body"""
@@ -183,6 +184,7 @@ def conversation_row(record: ConversationRecord, num: int) -> tuple[Any, ...]:
         record.status,
         int(record.archived),
         record.open_since,
+        record.forked_from.conversation_id if record.forked_from else None,
         _encoder.encode(record),
     )
 

@@ -20,7 +20,7 @@ KEEPS: Final = {
     "deleted": "Codex has deleted its copy. Its own databases (thread_history, state, logs,"
     " memories in the Codex home) may hold parts of the text until they are next tidied up.",
     "kept": "Codex keeps its own copy (the file of the thread in its home): you asked for that, or"
-    " a fork of this conversation still reads it.",
+    " a fork that is not known here reads it; then Codex has archived it.",
     "none": "Codex had no copy: there was no turn, or it was deleted there before.",
 }
 

@@ -78,6 +78,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("POST", f"{_ONE}/archive"),
     ("POST", f"{_ONE}/unarchive"),
     ("DELETE", _ONE),
+    ("POST", f"{_ONE}/fork"),
     ("GET", f"{_ONE}/terminals"),
     ("DELETE", f"{_ONE}/terminals"),
     ("DELETE", f"{_ONE}/terminals/{{terminal_id}}"),
