@@ -107,7 +107,15 @@ ROWS: Final[dict[Operation, Codes]] = {
     # their life
     ("POST", f"{_ONE}/archive"): THERE | {"conversation_busy"},
     ("POST", f"{_ONE}/unarchive"): THERE | {"conversation_busy"},
-    ("DELETE", _ONE): THERE | {"conversation_busy"},
+    ("DELETE", _ONE): THERE | {"conversation_busy", "conversation_has_forks"},
+    ("POST", f"{_ONE}/fork"): THERE
+    | DIRECTORY
+    | {
+        "conversation_archived",
+        "conversation_busy",
+        "turn_not_found",
+        "stopping",
+    },
     ("GET", f"{_ONE}/terminals"): THERE,
     ("DELETE", f"{_ONE}/terminals"): THERE,
     ("DELETE", f"{_ONE}/terminals/{{terminal_id}}"): THERE | {"terminal_not_found"},

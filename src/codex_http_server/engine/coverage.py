@@ -51,7 +51,6 @@ WHY_NOT: Final[dict[str, str]] = {
     "thread/approveGuardianDeniedAction": _UNTOLD,
     "thread/compact/start": _UNTOLD,
     "thread/decrement_elicitation": "The server's own affair: it counts the questions that wait.",
-    "thread/fork": _UNTOLD,
     "thread/increment_elicitation": "The server's own affair: it counts the questions that wait.",
     "thread/inject_items": _UNTOLD,
     "thread/queue/start": "The server has its own queue; the core's stays empty.",

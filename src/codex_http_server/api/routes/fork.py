@@ -17,7 +17,7 @@ from codex_http_server.api.recognise import near
 from codex_http_server.api.schemas import ConversationView
 from codex_http_server.api.services import Use
 from codex_http_server.auth.roots import roots_of
-from codex_http_server.conversations import fork as forking
+from codex_http_server.conversations.fork import Wanted, fork
 
 router = APIRouter(tags=["conversations"])
 
@@ -38,7 +38,7 @@ class Fork(Body):
 @router.post(
     "/conversations/{conversation_id}/fork", status_code=201, response_model=ConversationView
 )
-async def fork(
+async def fork_conversation(
     conversation_id: str,
     request: Request,
     services: Use,
@@ -55,10 +55,10 @@ async def fork(
     if wanted.working_directory is not None:
         directory = wanted.working_directory
         roots = roots_of(caller, services.roots, here=near(request.scope))
-    made = await forking.fork(
+    made = await fork(
         services.manager,
         source,
-        forking.Wanted(
+        Wanted(
             wanted.at_turn_id,
             check_directory(directory, roots),
             wanted.title,
