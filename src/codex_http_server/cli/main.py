@@ -9,6 +9,7 @@ import typer
 
 from codex_http_server import __version__
 from codex_http_server.cli import attack, demo, doctor, login, serve, token
+from codex_http_server.cli.chat.command import chat
 from codex_http_server.cli.open import open_page
 
 GROUP_OPTIONS: Final = ("--help", "--version", "--install-completion", "--show-completion")
@@ -26,6 +27,7 @@ app.command("logout")(login.logout)
 app.command("doctor")(doctor.doctor)
 app.command("attack")(attack.attack)
 app.command("open")(open_page)
+app.command("chat")(chat)
 app.add_typer(token.app, name="token")
 
 

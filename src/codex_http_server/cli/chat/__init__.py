@@ -1,0 +1,1 @@
+"""`codex-http-server chat`: a small terminal client on the Python client."""
