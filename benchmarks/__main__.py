@@ -20,6 +20,7 @@ from benchmarks.parts import (
     latency,
     lists,
     memory,
+    pages,
     recovery,
     replay,
     stalled,
@@ -40,6 +41,7 @@ PARTS: Final[dict[str, Callable[[Bench], list[Measure]]]] = {
     "recovery": recovery.run,
     "replay": replay.run,
     "list": lists.run,
+    "pages": pages.run,
     "stalled": stalled.run,
 }
 

@@ -257,7 +257,7 @@ class ConversationNotFound(NotFound):
 
 
 class TurnNotFound(NotFound):
-    """The conversation has no such turn, or the core has none of it any more."""
+    """The conversation has no such turn, no turn yet, or the core has none of it any more."""
 
     code = "turn_not_found"
     title = "No such turn"

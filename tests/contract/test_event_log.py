@@ -17,7 +17,8 @@ import pytest
 
 from codex_http_server.db import APPLICATION_ID
 from codex_http_server.errors import LogUnusable, StorageFull
-from codex_http_server.eventlog.base import ConversationFilter
+from codex_http_server.eventlog import history
+from codex_http_server.eventlog.base import ConversationFilter, ItemRows, Span, TurnRow
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, Event, raw
 from codex_http_server.records import (
@@ -160,7 +161,7 @@ async def test_an_unknown_conversation_has_head_0_and_no_events(shelf: Shelf) ->
     assert (shelf.log.head("x"), shelf.log.last_appended("x")) == (0, 0)
     assert await shelf.log.read("x", 0, 10) == []
     assert await shelf.log.turn_events("x", "t") == []
-    assert await shelf.log.items("x", 10, 10) == ([], 0)
+    assert await shelf.log.items("x", Span(10), 10) == ItemRows([], 0, 0)
 
 
 async def test_numbers_go_on_where_they_stood_when_the_log_is_opened_again(shelf: Shelf) -> None:
@@ -412,13 +413,84 @@ async def talk(shelf: Shelf, turns: int) -> None:
         )
 
 
-async def test_items_are_paged_back_oldest_first_with_the_count_before(shelf: Shelf) -> None:
+async def test_items_are_paged_both_ways_oldest_first_with_the_counts_around(shelf: Shelf) -> None:
     await talk(shelf, 3)  # items end at 4 7, 13 16, 22 25
-    newest, before = await shelf.log.items("a", 10**9, 4)
-    assert (seqs(newest), before) == ([13, 16, 22, 25], 2)
-    older, none_before = await shelf.log.items("a", newest[0].seq, 4)
-    assert (seqs(older), none_before) == ([4, 7], 0)
-    assert await shelf.log.items("a", older[0].seq, 4) == ([], 0)
+
+    async def page(limit: int, turn: str | None = None, **span: int) -> tuple[list[int], int, int]:
+        found = await shelf.log.items("a", Span(**span), limit, turn)
+        return seqs(found.items), found.before, found.after
+
+    assert await page(4) == ([13, 16, 22, 25], 2, 0)
+    assert await page(4, before=13) == ([4, 7], 0, 4)
+    assert await page(4, before=4) == ([], 0, 6)
+    assert await page(4, after=0) == ([4, 7, 13, 16], 0, 2)
+    assert await page(4, after=16) == ([22, 25], 4, 0)
+    assert await page(4, after=25) == ([], 6, 0)
+    assert await page(1, after=4, before=20) == ([7], 1, 4)
+    assert await page(4, "t1") == ([13, 16], 0, 0)
+    assert await page(1, "t1") == ([16], 1, 0)
+    assert await page(4, "t1", after=16) == ([], 2, 0)
+    assert await page(4, "nothing") == ([], 0, 0)
+
+
+async def test_a_page_ends_early_where_it_is_large(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await talk(shelf, 3)
+    monkeypatch.setattr(history, "PAGE_BYTES", 1)
+    assert seqs((await shelf.log.items("a", Span(), 4)).items) == [25]
+    found = await shelf.log.items("a", Span(after=4), 4)
+    assert (seqs(found.items), found.before, found.after) == ([7], 1, 4)
+
+
+async def test_turns_are_paged_with_what_belongs_to_each(shelf: Shelf) -> None:
+    await talk(shelf, 3)  # turns start at 1, 10, 19
+    await shelf.put("a", drafts.turn_started("open"))
+    for submit_id, at in (("second", 2), ("first", 1)):
+        sent = SubmitRecord(
+            id=submit_id, conversation_id="a", key=None, body_hash="", state="ended", message=[],
+            turn_id="t2", created_ms=at,
+        )  # fmt: skip
+        shelf.log.append("a", (), (sent,))
+    await shelf.log.durable()
+
+    async def page(limit: int, **span: int) -> tuple[list[int], int, int]:
+        found = await shelf.log.turns("a", Span(**span), limit, 1000)
+        return [each.started.seq for each in found.turns], found.before, found.after
+
+    assert await page(2) == ([19, 28], 2, 0)
+    assert await page(2, before=19) == ([1, 10], 0, 2)
+    assert await page(2, after=1) == ([10, 19], 1, 1)
+    assert await page(2, after=28) == ([], 4, 0)
+    whole = await shelf.log.turn("a", "t2", 1000)
+    assert whole is not None
+    assert whole.ended is not None
+    assert (whole.started.seq, whole.ended.seq, whole.items) == (19, 27, 2)
+    assert whole.submit_ids == ["first", "second"]
+    assert whole.diff is not None
+    assert msgspec.json.decode(whole.diff)["diff"] == "two"
+    small = await shelf.log.turn("a", "t2", 1)
+    assert small is not None
+    assert (small.has_diff, small.diff) == (True, None)
+    running = await shelf.log.turn("a", "open", 1000)
+    assert isinstance(running, TurnRow)
+    assert (running.ended, running.items, running.has_diff, running.spent) == (None, 0, False, None)
+    assert await shelf.log.turn("a", "nothing", 1000) is None
+
+
+async def test_the_last_diff_is_of_the_newest_turn_or_the_named_one(shelf: Shelf) -> None:
+    await shelf.put("a")
+    assert await shelf.log.last_diff("a", None) is None
+    await talk(shelf, 2)
+    for turn, seq in ((None, 17), ("t0", 8)):
+        found = await shelf.log.last_diff("a", turn)
+        assert found is not None
+        assert found[0] == (turn or "t1")
+        assert found[1] is not None
+        assert found[1].seq == seq
+    await shelf.put("a", drafts.turn_started("open"))
+    assert await shelf.log.last_diff("a", None) == ("open", None)
+    assert await shelf.log.last_diff("a", "nothing") is None
 
 
 async def test_a_turn_s_events_are_its_marks_and_its_items_ends(shelf: Shelf) -> None:

@@ -167,6 +167,7 @@ async def write_old(folder: Path) -> None:
     old = sqlite3.connect(folder / "log.db")
     old.execute("DROP INDEX conversation_fork")
     old.execute("ALTER TABLE conversation DROP COLUMN forked_from")
+    old.execute("DROP INDEX event_turn")
     old.execute("DROP INDEX conversation_thread")
     old.execute("DROP TABLE deleted")
     old.execute("DROP TABLE approval")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from codex_http_server.db import READERS
-from codex_http_server.eventlog.base import ConversationFilter
+from codex_http_server.eventlog.base import ConversationFilter, Span
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, raw
 from codex_http_server.records import ConversationRecord
@@ -22,7 +22,13 @@ CALLS: list[Callable[[SqliteLog], Any]] = [
     lambda log: log.read("a", 0, 10),
     lambda log: log.read_all(0, 10),
     lambda log: log.snapshot("a", 9, 10, ("t",)),
-    lambda log: log.items("a", 9, 10),
+    lambda log: log.items("a", Span(before=9), 10),
+    lambda log: log.items("a", Span(after=9), 10),
+    lambda log: log.items("a", Span(), 10, "t"),
+    lambda log: log.turns("a", Span(before=9), 10, 100),
+    lambda log: log.turns("a", Span(after=0), 10, 100),
+    lambda log: log.turn("a", "t", 100),
+    lambda log: log.last_diff("a", None),
     lambda log: log.turn_events("a", "t"),
     lambda log: log.turn_ids("a"),
     lambda log: log.submits_of("a", ("t", "u")),
@@ -82,6 +88,8 @@ async def test_a_query_uses_an_index(tmp_path: Path, call: Callable[[SqliteLog],
     for statement in asked:
         plan = [row[3] for row in look.execute(f"EXPLAIN QUERY PLAN {statement}")]
         assert not [step for step in plan if step.startswith("SCAN event")], (statement, plan)
+        if "turn = 't'" in statement and "FROM event" in statement and "item = " not in statement:
+            assert "INDEX event_turn" in " ".join(plan), (statement, plan)
         if "WHERE thread_id" in statement:
             assert "conversation_thread" in " ".join(plan), (statement, plan)
         assert not [

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from codex_http_server.api import schemas
+from codex_http_server.api import historyschemas, schemas
 from codex_http_server.api.app import document
 from codex_http_server.api.problems import STATUS
 from codex_http_server.auth.callers import Scope
@@ -109,7 +109,9 @@ GETS: dict[str, type[BaseModel]] = {
     "/conversations": schemas.ConversationPage,
     "/conversations/{id}": schemas.ConversationView,
     "/conversations/{id}?include=snapshot": schemas.Snapshot,
-    "/conversations/{id}/items": schemas.ItemPage,
+    "/conversations/{id}/items": historyschemas.ItemPage,
+    "/conversations/{id}/turns": historyschemas.TurnPage,
+    "/conversations/{id}/diff": historyschemas.TurnDiff,
     "/conversations/{id}/terminals": schemas.TerminalList,
     "/conversations/{id}/usage": schemas.ConversationUsage,
     "/conversations/{id}/queue": schemas.QueueView,
@@ -131,8 +133,9 @@ def test_every_get_route_of_the_document_is_held_against_its_model() -> None:
     gets = {path for path, operations in DOCUMENT["paths"].items() if "get" in operations}
     covered = {p.split("?")[0].replace("{id}", "{conversation_id}") for p in GETS}
     # test_turns.py, test_export.py, test_login.py, test_approvals.py, test_discovery.py,
-    # test_uploads.py, test_files.py
+    # test_uploads.py, test_files.py, test_history.py
     ends = (
+        "/{turn_id}",
         "/output",
         "/export",
         "/{login_id}",

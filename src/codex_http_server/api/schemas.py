@@ -187,13 +187,6 @@ class ItemView(Answer):
     item: dict[str, Any] | None
 
 
-class ItemPage(Answer):
-    """Ended items, oldest first; `items_before` more lie before them."""
-
-    data: list[ItemView]
-    items_before: int
-
-
 class Output(Answer):
     """A piece of a command's output. Offsets and sizes count characters; where `truncated`,
     the middle of a very long output was dropped and `offset` jumps over it."""

@@ -438,7 +438,7 @@ class Conversation:
         seq, position = self.log.last_appended(self.id), self.log.appended_position
         body = {
             "conversation": views.conversation(self.record, seq),
-            "open_items": [self._open_item(item) for item in self.open.items.values()],
+            "open_items": [views.open_item(item) for item in self.open.items.values()],
             "queue": queue,
             "approvals": self.approvals.view(),
             "seq": seq,
@@ -454,13 +454,4 @@ class Conversation:
             "items_before": rows.items_before,
             "turns": views.turns(rows.turns),
             "usage": usage,
-        }
-
-    @staticmethod
-    def _open_item(item: Any) -> dict[str, Any]:
-        return {
-            "turn_id": item.turn_id,
-            "item_id": item.item_id,
-            "item_type": item.item_type,
-            "item": item.form(),
         }

@@ -17,6 +17,7 @@ from codex_http_server.records import (
     Stated,
     SubmitRecord,
 )
+from codex_http_server.state import OpenItem
 
 URL_SHOWN: Final = 200  # characters
 
@@ -130,9 +131,16 @@ def resolution(record: ApprovalRecord) -> dict[str, Any] | None:
     }
 
 
+class _Item(msgspec.Struct):
+    item: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_item: Final = msgspec.json.Decoder(_Item)
+
+
 def item(event: Event) -> dict[str, Any]:
-    """An ended item: where it stands in the log, how it ended, and the core's own object."""
-    data: dict[str, Any] = msgspec.json.decode(event.data)
+    """An ended item: where it stands in the log, how it ended, and the core's own object, as
+    bytes: a page can hold megabytes of it."""
     return {
         "seq": event.seq,
         "turn_id": event.turn_id,
@@ -141,7 +149,17 @@ def item(event: Event) -> dict[str, Any]:
         "status": event.status or "completed",
         "synthetic": event.synthetic,
         "at": rfc3339(event.at_ms),
-        "item": data.get("item"),
+        "item": _item.decode(event.data).item,
+    }
+
+
+def open_item(found: OpenItem) -> dict[str, Any]:
+    """An item that has not ended, with its text so far."""
+    return {
+        "turn_id": found.turn_id,
+        "item_id": found.item_id,
+        "item_type": found.item_type,
+        "item": found.form(),
     }
 
 

@@ -44,6 +44,41 @@ class SnapshotRows(msgspec.Struct):
     usage: Event | None
 
 
+class Span(msgspec.Struct, frozen=True):
+    """Which part of a list: the newest before seq `before`, or with `after` the oldest after it."""
+
+    before: int = 2**62
+    after: int | None = None
+
+
+class ItemRows(msgspec.Struct):
+    """Ended items, oldest first, and how many lie before and after them."""
+
+    items: list[Event]
+    before: int
+    after: int
+
+
+class TurnRow(msgspec.Struct):
+    """What the log has of a turn. `diff` is its last one's data, where that is small."""
+
+    started: Event
+    ended: Event | None
+    items: int  # that have ended
+    has_diff: bool
+    diff: bytes | None
+    submit_ids: list[str]
+    spent: TurnRecord | None
+
+
+class TurnRows(msgspec.Struct):
+    """Turns, oldest first, and how many lie before and after them."""
+
+    turns: list[TurnRow]
+    before: int
+    after: int
+
+
 class OutputPage(msgspec.Struct, frozen=True):
     """A piece of a command's output. Offsets and sizes count characters."""
 
@@ -146,8 +181,24 @@ class EventLog(Protocol):
         `open_turns`, and the last token usage."""
         ...
 
-    async def items(self, conversation_id: str, before: int, limit: int) -> tuple[list[Event], int]:
-        """Ended items before seq `before`, oldest first, and how many lie before those."""
+    async def items(
+        self, conversation_id: str, span: Span, limit: int, turn_id: str | None = None
+    ) -> ItemRows:
+        """Ended items, by the seq of their end; of one turn where it is named."""
+        ...
+
+    async def turns(self, conversation_id: str, span: Span, limit: int, diff_size: int) -> TurnRows:
+        """Turns, by the seq of their start; diffs of at most `diff_size` bytes with them."""
+        ...
+
+    async def turn(self, conversation_id: str, turn_id: str, diff_size: int) -> TurnRow | None:
+        """One turn."""
+        ...
+
+    async def last_diff(
+        self, conversation_id: str, turn_id: str | None
+    ) -> tuple[str, Event | None] | None:
+        """A turn, by default the newest, and its last diff; None where there is no such turn."""
         ...
 
     async def turn_events(self, conversation_id: str, turn_id: str) -> list[Event]:

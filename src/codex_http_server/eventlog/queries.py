@@ -6,18 +6,21 @@ import sqlite3
 from collections.abc import Callable, Collection
 from typing import Any, Final, Protocol, TypeVar
 
-from codex_http_server.eventlog import ledger, rows
+from codex_http_server.eventlog import history, ledger, rows
 from codex_http_server.eventlog.base import (
     ConversationFilter,
     ConversationSpent,
+    ItemRows,
     LedgerSums,
     OutputPage,
     SnapshotRows,
+    Span,
+    TurnRow,
+    TurnRows,
 )
+from codex_http_server.eventlog.history import MARKED, NEWEST, SELECT, Place
 from codex_http_server.eventlog.output import read_output
 from codex_http_server.events import (
-    ITEM_COMPLETED,
-    ITEM_DISCARDED,
     TURN_COMPLETED,
     TURN_DIFF,
     TURN_STARTED,
@@ -35,10 +38,6 @@ from codex_http_server.records import (
 
 R = TypeVar("R")
 TURN_MARKS: Final = (TURN_STARTED, TURN_DIFF, TURN_COMPLETED)
-ITEM_MARKS: Final = (ITEM_COMPLETED, ITEM_DISCARDED)
-MARKED: Final = "conv = ? AND type = ? AND mark = 1"  # what the index event_mark serves
-NEWEST: Final = 2**62  # above every seq
-SELECT: Final = f"SELECT {rows.EVENT_COLUMNS} FROM event"  # noqa: S608
 
 
 class _Reader(Protocol):
@@ -101,37 +100,43 @@ class Queries:
         conv = self._nums.get(conversation_id, 0)
 
         def query(connection: sqlite3.Connection) -> SnapshotRows:
-            newest, before = self._items(connection, conversation_id, conv, upto + 1, items)
-            wanted = {event.turn_id for event in newest if event.turn_id} | set(open_turns)
+            place = Place(connection, conv, conversation_id, self.log_tag)
+            newest = history.items(place, Span(before=upto + 1), items)
+            wanted = {event.turn_id for event in newest.items if event.turn_id} | set(open_turns)
             turns = self._turn_marks(connection, conversation_id, conv, upto, wanted)
             usage = self._last(connection, conversation_id, conv, USAGE, upto)
-            return SnapshotRows(newest, before, turns, usage)
+            return SnapshotRows(newest.items, newest.before, turns, usage)
 
         return await self._reader.read(query)
 
-    async def items(self, conversation_id: str, before: int, limit: int) -> tuple[list[Event], int]:
-        conv = self._nums.get(conversation_id, 0)
+    async def items(
+        self, conversation_id: str, span: Span, limit: int, turn_id: str | None = None
+    ) -> ItemRows:
+        return await self._at(
+            conversation_id, lambda place: history.items(place, span, limit, turn_id)
+        )
 
-        def query(connection: sqlite3.Connection) -> tuple[list[Event], int]:
-            return self._items(connection, conversation_id, conv, before, limit)
+    async def turns(self, conversation_id: str, span: Span, limit: int, diff_size: int) -> TurnRows:
+        return await self._at(
+            conversation_id, lambda place: history.turns(place, span, limit, diff_size)
+        )
 
-        return await self._reader.read(query)
+    async def turn(self, conversation_id: str, turn_id: str, diff_size: int) -> TurnRow | None:
+        return await self._at(
+            conversation_id, lambda place: history.turn(place, turn_id, diff_size)
+        )
 
-    def _items(
-        self, connection: sqlite3.Connection, uid: str, conv: int, before: int, limit: int
-    ) -> tuple[list[Event], int]:
-        """Newest ended items below `before`, oldest first, and how many more lie before."""
-        found: list[Event] = []
-        total = 0
-        for kind in ITEM_MARKS:
-            # One range of the index for each type: `IN` would sort them all first.
-            where = f"WHERE {MARKED} AND seq < ?"
-            sql = f"{SELECT} {where} ORDER BY seq DESC LIMIT ?"
-            found += self._run(connection, sql, (conv, kind, before, limit), uid)
-            count = f"SELECT count(*) FROM event {where}"  # noqa: S608
-            total += connection.execute(count, (conv, kind, before)).fetchone()[0]
-        newest = sorted(found, key=lambda event: event.seq)[-limit:]
-        return newest, total - len(newest)
+    async def last_diff(
+        self, conversation_id: str, turn_id: str | None
+    ) -> tuple[str, Event | None] | None:
+        return await self._at(conversation_id, lambda place: history.last_diff(place, turn_id))
+
+    async def _at(self, conversation_id: str, query: Callable[[Place], R]) -> R:
+        """Run a query of `history.py`."""
+        num = self._nums.get(conversation_id, 0)
+        return await self._reader.read(
+            lambda connection: query(Place(connection, num, conversation_id, self.log_tag))
+        )
 
     def _turn_marks(
         self, connection: sqlite3.Connection, uid: str, conv: int, upto: int, turns: set[str]
@@ -151,12 +156,7 @@ class Queries:
         return found[0] if found else None
 
     async def turn_events(self, conversation_id: str, turn_id: str) -> list[Event]:
-        conv = self._nums.get(conversation_id, 0)
-        kinds = (*TURN_MARKS, *ITEM_MARKS)
-        marks = ",".join("?" * len(kinds))
-        where = f"WHERE conv = ? AND mark = 1 AND type IN ({marks}) AND turn = ?"
-        sql = f"{SELECT} {where} ORDER BY seq"
-        return await self._events(sql, (conv, *kinds, turn_id), conversation_id)
+        return await self._at(conversation_id, lambda place: history.turn_events(place, turn_id))
 
     async def turn_ids(self, conversation_id: str) -> set[str]:
         conv = self._nums.get(conversation_id, 0)

@@ -17,13 +17,13 @@ from codex_http_server.api.bodies import (
     check_directory,
 )
 from codex_http_server.api.doorkeeper import Calling
+from codex_http_server.api.encoded import Encoded
 from codex_http_server.api.recognise import near
 from codex_http_server.api.routes.health import core_view
 from codex_http_server.api.schemas import (
     ConversationPage,
     ConversationView,
     Interrupted,
-    ItemPage,
     Output,
     Snapshot,
 )
@@ -102,7 +102,7 @@ async def get_conversation(
     if include is None:
         return JSONResponse(entry.conversation.view())
     body = await entry.conversation.snapshot(SNAPSHOT_ITEMS, entry.messages.queue.view())
-    return JSONResponse(body | _surroundings(services))
+    return Encoded(body | _surroundings(services))
 
 
 def _surroundings(services: Services) -> dict[str, Any]:
@@ -117,21 +117,6 @@ async def update_conversation(
     entry = await services.manager.get(conversation_id)
     await entry.conversation.update(body.title, body.stated(), caller, body.approval_deadline)
     return JSONResponse(entry.conversation.view())
-
-
-@router.get("/conversations/{conversation_id}/items", response_model=ItemPage)
-async def list_items(
-    conversation_id: str,
-    services: Use,
-    before: Annotated[
-        int, Query(ge=1, le=SEQ_MAX, description="Items that ended before this seq.")
-    ] = SEQ_MAX,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = SNAPSHOT_ITEMS,
-) -> JSONResponse:
-    """Ended items, oldest first: the newest `limit` before seq `before`."""
-    await services.manager.get(conversation_id)
-    found, left = await services.log.items(conversation_id, before, limit)
-    return JSONResponse({"data": [views.item(event) for event in found], "items_before": left})
 
 
 @router.get(
