@@ -140,6 +140,13 @@ class ImageTooLarge(TooLarge):
     title = "The image is too large"
 
 
+class UpgradeRequired(ServerError):
+    """This address is a WebSocket, and the request does not ask for one."""
+
+    code = "upgrade_required"
+    title = "A WebSocket is needed"
+
+
 class TargetTooLong(ServerError):
     """The path and query of the request are longer than 16 KiB."""
 

@@ -31,6 +31,7 @@ from codex_http_server.api.connection import Door, connections
 from codex_http_server.api.limits import Streams
 from codex_http_server.api.recognise import Recogniser
 from codex_http_server.api.services import Services
+from codex_http_server.api.tunnels import Tunnels
 from codex_http_server.auth.attempts import Attempts
 from codex_http_server.auth.checks import peer_check
 from codex_http_server.auth.keyring import Keyring
@@ -160,6 +161,7 @@ class Runtime:
             gate=gate(settings.allow_host, settings.allow_origin, unix=settings.listen is not None),
             heartbeat=settings.heartbeat,
             streams=Streams(settings.max_streams, settings.max_streams_per_caller),
+            tunnels=Tunnels(self._engine.connect, settings.max_app_clients, settings.heartbeat),
             max_requests=settings.max_requests_per_caller,
             max_body=settings.max_body,
             max_upload=settings.max_upload,
@@ -229,6 +231,7 @@ class Runtime:
     ) -> None:
         log.info("stopping")
         tick.cancel()
+        self._services.tunnels.close()
         await self._manager.drain()
         self._engine.stop()
         await asyncio.wait({core})

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from websockets.sync.client import unix_connect
+from websockets.sync.client import ClientConnection, unix_connect
 
 from tests.support.server import Json, Site, core_record
 
@@ -17,8 +17,10 @@ PATIENCE = 20.0  # seconds
 class OtherClient:
     """A connection to the core of a site. Use with `with`."""
 
-    def __init__(self, site: Site, socket: Path | None = None) -> None:
-        self._connecting = unix_connect(
+    def __init__(
+        self, site: Site, socket: Path | None = None, *, connecting: ClientConnection | None = None
+    ) -> None:
+        self._connecting = connecting or unix_connect(
             str(socket or core_record(site)["socket"]),
             uri="ws://localhost/",
             compression=None,

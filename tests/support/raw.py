@@ -30,6 +30,13 @@ class Line:
         """The next answer. Raises EOFError if none comes any more."""
         return read_answer(self._file)
 
+    def head(self) -> int:
+        """The status of the next answer, which has no body."""
+        status = self._file.readline()
+        while self._file.readline().strip():
+            pass
+        return int(status.split()[1])
+
     def is_closed(self) -> bool:
         """Whether the server closes it now, without another word."""
         try:

@@ -20,6 +20,7 @@ from codex_http_server.api.middleware import BodyCheck, GateKeeper, RequestLog
 from codex_http_server.api.openapi import describe
 from codex_http_server.api.routes import (
     account,
+    app_server,
     approvals,
     config,
     conversations,
@@ -45,6 +46,7 @@ from codex_http_server.api.routes import (
     usage,
 )
 from codex_http_server.api.services import Services
+from codex_http_server.api.tunnels import ToAppServer
 from codex_http_server.errors import ServerError
 
 ROUTERS = (
@@ -69,6 +71,7 @@ ROUTERS = (
     config.router,
     mcp.router,
     rpc.router,
+    app_server.router,
     session.router,
     tokens.router,
     page.router,
@@ -121,4 +124,5 @@ def build(services: Services) -> ASGIApp:
         max_age=600,
     )  # fmt: skip
     wrapped = GateKeeper(wrapped, services.gate)
-    return RequestLog(wrapped)
+    wrapped = RequestLog(wrapped)
+    return ToAppServer(wrapped)

@@ -156,6 +156,7 @@ ROWS: Final[dict[Operation, Codes]] = {
     ("POST", "/mcp-servers/reload"): CORE,
     ("POST", "/mcp-servers/{server_name}/login"): CORE | {"mcp_server_not_found"},
     ("POST", "/rpc"): CORE | {"method_not_passed"},
+    ("GET", "/app-server"): frozenset({"upgrade_required", "core_unavailable", "stopping"}),
     # events
     ("GET", f"{_ONE}/events"): THERE | {"bad_cursor"},
     ("GET", "/events"): THERE | {"bad_cursor"},

@@ -2,7 +2,8 @@
 
 Owns the limits on what arrives outside of bodies, the times for it, and the count of connections.
 A fault is answered as every other error is (problem+json), unless answers to earlier requests of
-the connection are still owed: those are given, then it is closed. The HTTP itself is uvicorn's.
+the connection are still owed: those are given, then it is closed. The HTTP itself is uvicorn's;
+what follows an answer 101 belongs to whoever gave it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from codex_http_server.api import heads
 from codex_http_server.api.headers import EVERYWHERE, REQUEST_ID
 from codex_http_server.api.problems import problem
+from codex_http_server.api.tunnels import SWITCH
 from codex_http_server.auth.peers import PEER, Peer
 from codex_http_server.clock import new_id
 from codex_http_server.errors import BadRequest, HeadersTimeout, ServerError, TooManyConnections
@@ -75,8 +77,8 @@ class Connection(HttpToolsProtocol):
     """
 
     __slots__ = (
-        "_began", "_body", "_door", "_ending", "_fault", "_framing", "_group", "_in_body",
-        "_in_head", "_owed", "_raw", "_size", "_timer",
+        "_began", "_body", "_door", "_early", "_ending", "_fault", "_framing", "_group",
+        "_in_body", "_in_head", "_next", "_owed", "_raw", "_size", "_taken", "_timer",
     )  # fmt: skip
 
     def __init__(self, *, door: Door, **given: Any) -> None:
@@ -86,6 +88,9 @@ class Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._fault: ServerError | None = None  # found inside a call of the parser
         self._ending = False  # nothing that arrives is read any more
+        self._early = False  # bytes came behind the request for another protocol
+        self._next: asyncio.Protocol | None = None  # who takes over behind the answer 101
+        self._taken: asyncio.Protocol | None = None  # who has taken over
         self._owed = 0  # requests that came whole, or are coming, and are not answered
         self._in_head = False
         self._in_body = False
@@ -112,10 +117,16 @@ class Connection(HttpToolsProtocol):
             self._door.leave(self._group)
             self._group = None
         self._end_timer()
+        if self._taken is not None:
+            self._taken.connection_lost(exc)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._taken is not None:
+            self._taken.data_received(data)
+            return
         if self._ending:
+            self._early = True
             return
         self._unset_keepalive_if_required()
         assert self.parser is not None  # until the connection is lost
@@ -123,8 +134,9 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
             self._weigh(len(data), self._body - before)
-        except httptools.HttpParserUpgrade:
-            self.cycle.keep_alive = False  # what follows is of no protocol that we speak
+        except httptools.HttpParserUpgrade as upgrade:
+            self.cycle.keep_alive = False  # what follows is not HTTP
+            self._early = int(upgrade.args[0]) < len(data)
             self._end()
         except (httptools.HttpParserError, ServerError) as error:
             own = error if isinstance(error, ServerError) else self._fault
@@ -184,6 +196,8 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINE:
             self._check(BadRequest(f"More than {PIPELINE} requests wait for earlier answers."))
         super().on_headers_complete()
+        if parser.should_upgrade():
+            self.scope["extensions"] = cast(Any, {SWITCH: self._switch})
         self._in_head, self._in_body = False, True
         self._owed += 1
         self._end_timer()
@@ -207,6 +221,10 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._owed -= 1
+        if self._next is not None:
+            self._taken = self._next
+            self._taken.connection_made(self.transport)
+            return
         super().on_response_complete()
         if self._owed:
             return
@@ -269,6 +287,23 @@ class Connection(HttpToolsProtocol):
         ):
             head += [name, b": ", value, b"\r\n"]
         self.transport.write(b"".join([*head, b"\r\n", answer.body]))
+
+    # --- another protocol -----------------------------------------------------------------------
+
+    def _switch(self, to: asyncio.Protocol) -> None:
+        """Let `to` take over as soon as the answer, a 101, is given. Raises `BadRequest` where the
+        client did not wait for it: what it sent would be lost."""
+        if self._early:
+            raise BadRequest("Nothing may follow a request for an upgrade before its answer.")
+        self._next = to
+        self.cycle.keep_alive = True
+        self.cycle.chunked_encoding = False  # a 101 has no body
+
+    def pause_writing(self) -> None:
+        (super() if self._taken is None else self._taken).pause_writing()
+
+    def resume_writing(self) -> None:
+        (super() if self._taken is None else self._taken).resume_writing()
 
     # --- one timer, for whatever is waited for ------------------------------------------------
 

@@ -22,6 +22,7 @@ from codex_http_server.errors import (
     ServerError,
     StartError,
     Unauthorized,
+    UpgradeRequired,
 )
 from codex_http_server.logs import get_logger, redact_value
 
@@ -100,6 +101,7 @@ STATUS: Final[dict[str, int]] = {
     "method_not_passed": 422,
     "decision_not_offered": 422,
     "login_state_mismatch": 422,
+    "upgrade_required": 426,
     "too_many_requests": 429,
     "headers_too_large": 431,
     "too_many_attempts": 429,
@@ -134,6 +136,8 @@ def problem(error: ServerError, request_id: str) -> Response:
     headers = {"Cache-Control": "no-store"}
     if error.retry_after:
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, UpgradeRequired):  # RFC 9110, section 15.5.22
+        headers |= {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
     if isinstance(error, Unauthorized):  # RFC 6750, section 3
         wrong = isinstance(error, InvalidToken)
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if wrong else "Bearer"

@@ -14,6 +14,7 @@ from starlette.types import Scope as RequestScope
 from codex_http_server.accounts.accounts import Accounts
 from codex_http_server.accounts.signin import SignIn
 from codex_http_server.api.limits import Streams
+from codex_http_server.api.tunnels import Tunnels
 from codex_http_server.auth.callers import Caller
 from codex_http_server.auth.keyring import Keyring
 from codex_http_server.auth.pages import Sessions
@@ -50,6 +51,7 @@ class Services:
     gate: Gate
     heartbeat: float
     streams: Streams
+    tunnels: Tunnels
     max_requests: int
     max_body: int
     max_upload: int

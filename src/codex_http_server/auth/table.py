@@ -93,6 +93,7 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("POST", "/mcp-servers/reload"): Scope.ADMIN,
     ("POST", "/mcp-servers/{server_name}/login"): Scope.ADMIN,
     ("POST", "/rpc"): Scope.ADMIN,
+    ("GET", "/app-server"): Scope.ADMIN,
     # events
     ("GET", f"{_ONE}/events"): Scope.READ,
     ("GET", "/events"): Scope.READ,

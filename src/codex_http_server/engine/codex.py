@@ -37,6 +37,7 @@ from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.past import read_items, read_past, read_turns
 from codex_http_server.engine.rpc import OnResult, Peer
 from codex_http_server.engine.session import Ears
+from codex_http_server.engine.tunnel import CoreLine, connect
 from codex_http_server.errors import (
     ConversationOpenElsewhere,
     CoreError,
@@ -120,6 +121,14 @@ class CodexEngine:
 
     async def wait_ready(self) -> None:
         await self._core.peer()
+
+    async def connect(self, key: str) -> CoreLine:
+        """A connection of its own to the core, for a client whose WebSocket has this key. Raises
+        `CoreUnavailable`."""
+        await self._core.peer()
+        if self._core.socket is None:
+            raise CoreUnavailable("The core has no socket here that a client could join.")
+        return await connect(self._core.socket, key)
 
     # --- what the core says -------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class Core:
         self.pid: int | None = None
         left = recorded(options.places.core_record)
         self.pids = (*left, *joined.recorded(options.places))  # all that a core starts is below
+        self.socket: str | None = None  # of the present core; None too where it has none
         self.outdated = False  # it was taken over, and we would start another one
         self.joined = False  # the present core, or the last one, is not ours
         self._peer: Peer | None = None
@@ -147,11 +148,12 @@ class Core:
         core, adopted, self.outdated, self._printed = await find(self._options, patience)
         self.pid, self.pids = core.pid, core.pids
         self.joined = isinstance(core, JoinedCore)
+        self.socket = None if isinstance(core, Child) else str(core.socket)
         try:
             return await self._serve(core, adopted)
         finally:
             self._peer = None
-            self.pid = None
+            self.pid = self.socket = None
             log.info("core stopped", how=await core.stop(), status=core.status)
             self.pids = ()
             if isinstance(core, KeptCore):

@@ -199,7 +199,9 @@ class Settings:
         " device code after 900 s.",
     )
     heartbeat: float = setting(
-        kinds.amount("seconds", 0.1, 300), 15.0, "Time between comments on a quiet event stream."
+        kinds.amount("seconds", 0.1, 300),
+        15.0,
+        "Time between comments on a quiet event stream, and between pings of `GET /app-server`.",
     )
     tail_bytes: int = setting(
         kinds.size(64 * 1024, GIB),
@@ -228,6 +230,11 @@ class Settings:
         1024,
         "Most connections at once. Other users and other machines have half of them at most, and"
         " each a quarter.",
+    )
+    max_app_clients: int = setting(
+        kinds.whole(0, 64),
+        8,
+        "Most clients that speak the core's own protocol (`GET /app-server`) at once.",
     )
     item_limit: float = setting(
         kinds.amount("hours", 0.01, 8760),

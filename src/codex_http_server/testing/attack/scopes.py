@@ -111,6 +111,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("POST", "/mcp-servers/reload"),
     ("POST", "/mcp-servers/{server_name}/login"),
     ("POST", "/rpc"),
+    ("GET", "/app-server"),
     ("POST", "/uploads"),
     ("GET", "/uploads/{upload_id}"),
     ("DELETE", "/uploads/{upload_id}"),
