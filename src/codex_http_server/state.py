@@ -330,22 +330,26 @@ class Open:
         ends = self._discard(list(self.items.values()), "core_lost", at_ms)
         return ends + [turn.end(at_ms, reason) for turn in self.turns.values()]
 
-    def after_gap(self, running: Collection[str], adopted: bool, at_ms: int) -> list[Draft]:
+    def after_gap(
+        self, running: Collection[str], alive: Collection[str], adopted: bool, at_ms: int
+    ) -> list[Draft]:
         """What becomes of all that is open once the core's history has been told.
 
         In an `adopted` core what still runs goes on, with a gap; all else was lost with a core.
-        `running` are the item ids of commands that run.
+        `running` are the item ids of commands that run. `alive` are the turns that the core says
+        are in progress: they go on in any core, as those that another client of it began.
         """
-        if not adopted:
-            return self.lost("core_lost", at_ms)
+        turns = self.turns.keys() if adopted else set(alive)
+        commands = running if adopted else ()
         goes_on = [
             item for item in self.items.values()
-            if item.turn_id in self.turns or item.item_id in running
+            if item.turn_id in turns or item.item_id in commands
         ]  # fmt: skip
         lost = [item for item in self.items.values() if item not in goes_on]
         return [
             *(item.gap("not_connected", at_ms) for item in goes_on),
             *self._discard(lost, "core_lost", at_ms),
+            *(each.end(at_ms, "core_lost") for key, each in self.turns.items() if key not in turns),
         ]
 
     def waits_for_model(self, turn_id: str) -> bool:

@@ -8,13 +8,16 @@ import psutil
 import pytest
 
 from codex_http_server.engine.daemon import CONTROL
-from codex_http_server.testing.answers import Gate, Text
+from codex_http_server.testing.answers import Command, Gate, Text
 from codex_http_server.testing.reader import Reader
+from codex_http_server.testing.tokens import Person
+from tests.support.approvals import command, outside
 from tests.support.commands import until
 from tests.support.daemon import Daemon
 from tests.support.judge import check_whole, text_of
 from tests.support.other_client import OtherClient
 from tests.support.server import Json, Server, Site, core_record, gone, start
+from tests.support.signin import LoginSite
 
 PATIENT = 60_000  # milliseconds that the core waits for a silent model
 
@@ -148,15 +151,14 @@ def rollouts(site: Site) -> str:
 
 def test_stop_ends_our_turn_and_not_that_of_another_client(daemon: Daemon, site: Site) -> None:
     theirs = Gate()
-    with OtherClient(site, (site.home / CONTROL).resolve()) as other:
+    with other_client(site) as other:
         with start(site) as server:
             server.wait_ready()
             ours, gate, reader = begin(server, site)
             reader.close()
             site.provider.expect(Text(["three ", theirs, "four"]))
             thread = other.call("thread/start", cwd=str(site.project))["thread"]["id"]
-            message = [{"type": "text", "text": "mine"}]
-            other.call("turn/start", threadId=thread, input=message)
+            ask(other, thread)
             other.notice("item/agentMessage/delta")
             assert server.stop() == 0
         theirs.open()
@@ -171,6 +173,75 @@ def test_stop_ends_our_turn_and_not_that_of_another_client(daemon: Daemon, site:
         assert [(e["status"], e.get("synthetic")) for e in ends] == [("interrupted", None)]
         assert text_of(server.events(thread)) == ["three four"]
         check_whole(server.events(thread))
+
+
+def other_client(site: Site) -> OtherClient:
+    """Another client of the daemon."""
+    return OtherClient(site, (site.home / CONTROL).resolve())
+
+
+def ask(other: OtherClient, thread: str, **policy: Json) -> None:
+    """Begin a turn in a thread of theirs."""
+    other.call("turn/start", threadId=thread, input=[{"type": "text", "text": "mine"}], **policy)
+
+
+def test_a_turn_of_another_client_is_followed(daemon: Daemon, site: Site) -> None:
+    gate = Gate()
+    site.provider.expect(Text(["one ", gate, "two"]))
+    with start(site) as server, other_client(site) as other:
+        server.wait_ready()
+        thread = other.call("thread/start", cwd=str(site.project))["thread"]["id"]
+        ask(other, thread)
+        with server.read_all() as everything:
+            started = everything.wait_type("turn/started")
+            assert started["conversation_id"] == thread
+            gate.open()
+            ended = everything.wait_type("turn/completed", status="completed")
+        assert "synthetic" not in ended
+        log = server.events(thread)
+        check_whole(log)
+        assert text_of(log) == ["one two"]
+        site.provider.expect(Text("three"))
+        assert server.run(thread)["reply"] == "three"
+        site.provider.expect(Text("four"))
+        with server.read(thread, "?after=latest") as reader:
+            ask(other, thread)
+            assert "synthetic" not in reader.wait_type("turn/started")
+            reader.wait_type("turn/completed", status="completed")
+        check_whole(server.events(thread))
+
+
+def test_a_turn_that_ran_before_we_came_is_followed(daemon: Daemon, site: Site) -> None:
+    gate = Gate()
+    site.provider.expect(Text(["one ", gate, "two"]))
+    with other_client(site) as other:
+        thread = other.call("thread/start", cwd=str(site.project))["thread"]["id"]
+        ask(other, thread)
+        other.notice("item/agentMessage/delta")
+        with start(site) as server, server.read_all() as everything:
+            everything.wait_type("turn/started")
+            gate.open()
+            assert "synthetic" not in everything.wait_type("turn/completed", status="completed")
+            log = server.events(thread)
+            check_whole(log)
+            assert text_of(log) == ["one two"]
+
+
+def test_a_question_of_their_turn_can_be_answered_here(daemon: Daemon, site: Site) -> None:
+    site.provider.expect(command(site))
+    site.provider.expect(Text("done"))
+    with start(site) as server, other_client(site) as other, server.read_all() as everything:
+        server.wait_ready()
+        thread = other.call("thread/start", cwd=str(site.project))["thread"]["id"]
+        ask(other, thread, approvalPolicy="on-request")
+        asked = everything.wait_type("approval/requested")
+        assert asked["conversation_id"] == thread
+        approval = server.get("/approvals")["data"][0]
+        assert approval["deadline_at"] is None
+        path = f"/conversations/{thread}/approvals/{approval['approval_id']}"
+        server.post(path, {"decision": "accept"}, 200)
+        everything.wait_type("turn/completed", status="completed")
+    assert outside(site).exists()
 
 
 def test_auto_starts_one_when_the_daemon_is_gone(daemon: Daemon, site: Site) -> None:
@@ -250,3 +321,44 @@ def test_a_socket_that_others_may_have_put_there_is_left_alone(daemon: Daemon, s
     finally:
         folder.chmod(0o700)
     assert not gone(daemon.process)
+
+
+def test_what_its_agents_start_is_kept_out(daemon: Daemon, site: Site) -> None:
+    with start(site) as server, other_client(site) as other:
+        server.wait_ready()
+        site.provider.expect(Command(f"curl -s -m 10 {server.url}/conversations"))
+        site.provider.expect(Text("done"))
+        thread = other.call("thread/start", cwd=str(site.project))["thread"]["id"]
+        ask(other, thread, sandboxPolicy={"type": "dangerFullAccess"})
+        ran = other.wait(
+            lambda m: (
+                m.get("method") == "item/completed"
+                and m["params"]["item"]["type"] == "commandExecution"
+            )
+        )
+        assert "agent_self_access" in ran["params"]["item"]["aggregatedOutput"]
+
+
+def test_an_old_login_of_the_daemon_is_said(signed_in_site: LoginSite) -> None:
+    site, ada, bob = signed_in_site, signed_in_site.issuer.person.email, "bob@example.com"
+    site.provider.script = lambda _: [Text("here you are")]
+
+    def status(server: Server) -> tuple[bool, bool, str]:
+        found = server.get("/auth/status")
+        return found["authenticated"], found["stale"], found["email"]
+
+    with Daemon(site) as daemon:
+        with start(site) as server:
+            server.wait_ready()
+            until(lambda: status(server) == (True, False, ada), "the daemon's login is shown")
+            site.issuer.write_login(site.home, Person(bob, "plus", "acct-bob", "user-bob"))
+            until(lambda: status(server) == (True, True, ada), "its login is said to be old")
+            assert "codex app-server daemon restart" in server.get("/auth/status")["hint"]
+            assert server.run(server.conversation())["reply"] == "here you are"
+            assert core(server)["pid"] == daemon.pid
+        with start(site) as server:
+            server.wait_ready()
+            until(lambda: status(server) == (True, True, ada), "it is said at the start too")
+            daemon.restart()
+            ready_with(server, daemon.pid)
+            until(lambda: status(server) == (True, False, bob), "the new login is used")

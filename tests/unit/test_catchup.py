@@ -45,7 +45,8 @@ class Story:
                 ended.setdefault(draft.turn_id or "", []).append(draft.item_id or "")
         open_items = {item.item_id for item in self.open.items.values()}
         self.take(missed(past, THREAD, known, ended, open_items, adopted=adopted, at_ms=NOW))
-        self.append(self.open.after_gap(past.running, adopted, NOW))
+        alive = {turn.id for turn in past.turns if turn.status == "inProgress"}
+        self.append(self.open.after_gap(past.running, alive, adopted, NOW))
 
     def check(self) -> None:
         """Whatever started has one end, and nothing else has one."""

@@ -21,7 +21,9 @@ from codex_http_server.conversations.helpers import Helpers, Helps
 from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.login import Login, NoLogin
 from codex_http_server.conversations.messages import Messages
+from codex_http_server.conversations.others import Others
 from codex_http_server.conversations.quota import Over
+from codex_http_server.conversations.thread import ThreadLink
 from codex_http_server.conversations.uploads import Uploads, in_use
 from codex_http_server.conversations.watchdog import Limits, Watchdog
 from codex_http_server.engine import decisions
@@ -103,6 +105,7 @@ class Manager:
         self._stopping = False
         self._ready = False
         self._helpers = Helpers()
+        self._others = Others(self, log)
         self._gone: set[str] = set()  # conversations that were deleted, and their threads
         self.deadlines = Deadlines()
         self.is_watched: Callable[[str], bool] = lambda _: True
@@ -170,6 +173,8 @@ class Manager:
     def on_event(self, thread_id: str | None, draft: Draft, will_retry: bool) -> None:
         if thread_id in self._gone:
             return
+        if thread_id:
+            self._others.hear(thread_id, draft)
         conversation = self._threads.get(thread_id) if thread_id else None
         if conversation is not None:
             conversation.on_event(draft, will_retry)
@@ -247,6 +252,8 @@ class Manager:
         if self._ready:
             self._catch_up_all()
             self.spawn(self.found.look())
+            if state.joined:
+                self._others.begin()
 
     def _catch_up_all(self) -> None:
         """Find out what went on while the core was not heard; then send what waits."""
@@ -329,6 +336,15 @@ class Manager:
         with bind(conversation_id=conversation_id):
             await self.found.freshen(entry.conversation)
         return entry
+
+    def thread(self, thread_id: str) -> ThreadLink | None:
+        """The thread, if its conversation is open here."""
+        conversation = self._threads.get(thread_id)
+        return conversation.thread if conversation is not None else None
+
+    async def open_thread(self, conversation_id: str) -> ThreadLink:
+        """The thread of a conversation, as `get`."""
+        return (await self.get(conversation_id)).conversation.thread
 
     async def _find(self, conversation_id: str) -> Open:
         entry = self._open.get(conversation_id)

@@ -80,11 +80,12 @@ class ThreadLink:
         self.loaded = False
         self.behind = self.behind or in_doubt or bool(self._owner.open)
 
-    async def load(self) -> None:
+    async def load(self, *, replace: bool = True) -> None:
         """Make sure that the core has the thread loaded and sends us its events, and that the
         log has what happened while it could not.
 
-        A thread without a turn is unknown to a restarted core: then a new one takes its place.
+        A thread without a turn is unknown to a restarted core: then a new one takes its place, or,
+        without `replace`, it is refused.
         Raises `CoreUnavailable`, `CoreTimeout`, `CoreRefused`, `ConversationOpenElsewhere`,
         `StorageFull`.
         """
@@ -94,7 +95,7 @@ class ThreadLink:
             life, was_behind = self._life, self.behind
             self.behind = True  # others may have gone on with it: first what they did, then ours
             try:
-                await self._resume()
+                await self._resume(replace=replace)
                 self._on_loaded()
                 self.loaded = life == self._life
                 self.behind = not self.loaded
@@ -107,11 +108,13 @@ class ThreadLink:
             if not self.loaded:
                 raise CoreUnavailable("The core was lost while its thread was loaded.")
 
-    async def _resume(self) -> None:
+    async def _resume(self, *, replace: bool) -> None:
         owner = self._owner
         thread = await owner.engine.resume_thread(owner.record.thread_id)
         if thread is not None:
             await self._catch_up()
+        elif not replace:
+            raise CoreRefused("The core has no history of this thread yet.")
         else:
             owner.append(owner.open.lost("core_lost", now_ms()))
             await owner.on_caught_up(adopted=False)
@@ -164,7 +167,8 @@ class ThreadLink:
         drafts = missed(past, thread_id, known, ended, open_items, adopted=adopted, at_ms=now_ms())
         for draft in drafts:
             owner.append(owner.open.admit(draft))
-        owner.append(owner.open.after_gap(past.running, adopted, now_ms()))
+        alive = {turn.id for turn in past.turns if turn.status == "inProgress"}
+        owner.append(owner.open.after_gap(past.running, alive, adopted, now_ms()))
         await owner.on_caught_up(adopted=adopted)
         log.info("caught up with the core", events=len(drafts), adopted=adopted)
 

@@ -192,6 +192,10 @@ class Control(Protocol):
         """Delete a thread with what it runs; `kept`, and put away, where forks need it."""
         ...
 
+    async def active(self) -> list[str]:
+        """The loaded threads that have a turn running, whoever began it."""
+        ...
+
     async def terminals(self, thread_id: str) -> list[Terminal]:
         """The commands that a loaded thread runs for the model, in a turn or after it."""
         ...

@@ -99,6 +99,17 @@ class ThreadControl:
         with refusals():
             return await newest_turns(self._ask_any, thread_id)
 
+    async def active(self) -> list[str]:
+        found: list[str] = []
+        with refusals():
+            answer = msgspec.json.decode(await self._ask("thread/loaded/list", {"limit": MOST}))
+            for thread_id in answer["data"]:
+                read = await self._ask("thread/read", {"threadId": thread_id})
+                status: dict[str, Any] = msgspec.json.decode(read)["thread"].get("status") or {}
+                if status.get("type") == "active":
+                    found.append(thread_id)
+        return found
+
     async def terminals(self, thread_id: str) -> list[Terminal]:
         with refusals():
             where = {"threadId": thread_id}

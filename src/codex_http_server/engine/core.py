@@ -155,7 +155,8 @@ class Core:
             self._peer = None
             self.pid = self.socket = None
             log.info("core stopped", how=await core.stop(), status=core.status)
-            self.pids = ()
+            # The commands of a daemon's agents run on, and are known by it.
+            self.pids = joined.recorded(self._options.places) if self.joined else ()
             if isinstance(core, KeptCore):
                 remove_socket(Path(core.socket))
 

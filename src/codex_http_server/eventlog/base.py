@@ -230,8 +230,8 @@ class EventLog(Protocol):
         """The conversations that were forked from this one, oldest first."""
         ...
 
-    async def known_threads(self, thread_ids: Collection[str]) -> set[str]:
-        """Those of these threads of the core that a conversation has."""
+    async def known_threads(self, thread_ids: Collection[str]) -> dict[str, str]:
+        """The conversations of these threads of the core, by thread, as far as they have one."""
         ...
 
     async def unfinished(self) -> list[ConversationRecord]:

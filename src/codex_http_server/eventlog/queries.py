@@ -221,12 +221,12 @@ class Queries:
         sql = "SELECT body FROM conversation WHERE forked_from = ? ORDER BY id"
         return [rows.conversation_of(b) for b in await self._bodies(sql, (conversation_id,))]
 
-    async def known_threads(self, thread_ids: Collection[str]) -> set[str]:
+    async def known_threads(self, thread_ids: Collection[str]) -> dict[str, str]:
         marks = ",".join("?" * len(thread_ids))
-        sql = f"SELECT thread_id FROM conversation WHERE thread_id IN ({marks})"  # noqa: S608
+        sql = f"SELECT thread_id, id FROM conversation WHERE thread_id IN ({marks})"  # noqa: S608
 
-        def query(connection: sqlite3.Connection) -> set[str]:
-            return {row[0] for row in connection.execute(sql, tuple(thread_ids))}
+        def query(connection: sqlite3.Connection) -> dict[str, str]:
+            return dict(connection.execute(sql, tuple(thread_ids)))
 
         return await self._reader.read(query)
 
