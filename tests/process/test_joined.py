@@ -261,6 +261,24 @@ def test_auto_starts_one_when_the_daemon_is_gone(daemon: Daemon, site: Site) -> 
         check_whole(server.events(conversation))
 
 
+def test_a_daemon_that_hangs_is_waited_for(daemon: Daemon, site: Site) -> None:
+    with start(site, "--core-check", "1") as server, server.read_all() as everything:
+        server.wait_ready()
+        conversation, gate, reader = begin(server, site)
+        daemon.process.suspend()
+        everything.wait(lambda e: e["type"] == "core/state" and e["status"] == "restarting")
+        until(lambda: "does not answer" in str(core(server)["reason"]), "it is found mute")
+        assert core_record(site) == {}
+        daemon.process.resume()
+        ready_with(server, daemon.pid)
+        gate.open()
+        with reader:
+            assert "synthetic" not in reader.wait_type("turn/completed", status="completed")
+        log = server.events(conversation)
+        check_whole(log)
+        assert text_of(log) == ["one two"]
+
+
 def test_join_waits_for_the_next_daemon(daemon: Daemon, site: Site) -> None:
     with start(site, "--core", "join") as server:
         server.wait_ready()

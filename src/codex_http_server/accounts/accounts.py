@@ -185,8 +185,11 @@ class Accounts:
         if said == self._told and (self._renewing or time.monotonic() < self._told_until):
             return False
         self._untold, self._told = False, None
+        stale = self._stale_login
         if not self._renewing:
             self._take_file()
+        if self._engine.state.joined:  # a daemon may only repeat who was signed in all along
+            self._stale_login, self._doubtful = stale, True
         return True
 
     def _take_file(self) -> None:
@@ -267,18 +270,23 @@ class Accounts:
         await self._read()
 
     async def _compare(self) -> None:
-        """See whether a core that was taken over holds the file's login."""
+        """See whether a core that we did not start just now holds the file's login."""
+        if await self._differs():
+            self._must_renew()
+        else:
+            self._stale_login = False
+
+    async def _differs(self) -> bool:
         file, (account, _) = self._file, await self._ask()
         if account is None or not account.requires_login:
-            return
+            return False
         if file.state != "present":
-            if self._engine.state.joined and file.state == "absent" and account.auth_mode:
-                self._must_renew()
-            return
-        known = account.account_id is not None and file.account_id is not None
-        other = account.auth_mode != file.mode or (known and account.account_id != file.account_id)
-        if other or (file.mode == "apikey" and not await self._holds(file)):
-            self._must_renew()
+            signed_out = file.state == "absent" and account.auth_mode is not None
+            return self._engine.state.joined and signed_out
+        pairs = ((account.account_id, file.account_id), (account.email, file.email))
+        other = any(None not in pair and pair[0] != pair[1] for pair in pairs)
+        other = other or account.auth_mode != file.mode
+        return other or (file.mode == "apikey" and not await self._holds(file))
 
     def _must_renew(self) -> None:
         if self._engine.state.joined:

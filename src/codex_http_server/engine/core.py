@@ -129,10 +129,17 @@ class Core:
                 continue
             lived = asyncio.get_running_loop().time() - started
             failures = 1 if lived > STEADY else failures + 1
+            if self._goes_on:
+                failures = min(failures, len(PAUSES) - 1)
             log.error("the core ended", reason=reason, failures=failures)
             self._set("failed" if failures >= len(PAUSES) else "restarting", reason)
             await self._pause(pause or PAUSES[min(failures, len(PAUSES)) - 1])
         self._set("stopped", None)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a daemon that was joined still lives: mute perhaps, but nothing in it is lost."""
+        return self.joined and bool(joined.recorded(self._options.places))
 
     async def _pause(self, pause: float) -> None:
         pause *= random.uniform(0.8, 1.4)  # noqa: S311
