@@ -111,10 +111,16 @@ class PolicyOptions(TypedDict, total=False):
 
 
 class ConversationOptions(PolicyOptions, total=False):
-    """What a conversation is made with, and what can be changed later."""
+    """What of a conversation can be changed later."""
 
     title: str
     approval_deadline: float
+
+
+class CreateOptions(ConversationOptions, total=False):
+    """What a conversation is made with. `tools` are run by clients: each call is an approval."""
+
+    tools: list[Json]
 
 
 class MessageOptions(PolicyOptions, total=False):
@@ -146,6 +152,7 @@ class ConversationInfo(TypedDict):
     source: str
     title: str | None
     preview: str
+    forked_from: Json | None
     status: Literal["idle", "running"]
     waiting_for_approval: int
     archived: bool

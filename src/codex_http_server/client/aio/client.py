@@ -20,6 +20,7 @@ from codex_http_server.client.types import (
     ConversationFilter,
     ConversationInfo,
     ConversationOptions,
+    CreateOptions,
     Interrupted,
     Json,
     MessageOptions,
@@ -48,7 +49,7 @@ class AsyncClient:
         self._connection = AsyncConnection(base_url, token, codex_home, patience)
 
     async def create(
-        self, working_directory: str | os.PathLike[str], **options: Unpack[ConversationOptions]
+        self, working_directory: str | os.PathLike[str], **options: Unpack[CreateOptions]
     ) -> AsyncConversation:
         """Start a conversation in a directory of the server's machine."""
         made = await self._connection.ask(calls.create(working_directory, options))

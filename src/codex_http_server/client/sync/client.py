@@ -20,6 +20,7 @@ from codex_http_server.client.types import (
     ConversationFilter,
     ConversationInfo,
     ConversationOptions,
+    CreateOptions,
     Interrupted,
     Json,
     MessageOptions,
@@ -48,7 +49,7 @@ class Client:
         self._connection = Connection(base_url, token, codex_home, patience)
 
     def create(
-        self, working_directory: str | os.PathLike[str], **options: Unpack[ConversationOptions]
+        self, working_directory: str | os.PathLike[str], **options: Unpack[CreateOptions]
     ) -> Conversation:
         """Start a conversation in a directory of the server's machine."""
         made = self._connection.ask(calls.create(working_directory, options))
