@@ -104,10 +104,12 @@ def test_a_browser_login_from_the_page_to_the_first_message(
     assert (login["state"], login["user_code"], login["error"]) == ("pending", None, None)
     assert "device_code" in login["note"]
     assert server.get("/auth/status")["login"] == login["id"]
-    status, landed = site.issuer.browse(login["url"])
-    assert (status, urlsplit(landed).path) == (200, "/success")
+    code, landed = site.issuer.browse(login["url"])
+    assert (code, urlsplit(landed).path) == (200, "/success")
     assert ended(server, login)["state"] == "succeeded"
-    assert server.get("/auth/status") == {
+    status = server.get("/auth/status")
+    assert status.pop("core")["state"] == "ready"
+    assert status == {
         "authenticated": True,
         "auth_mode": "chatgpt",
         "email": "ada@example.com",
@@ -116,6 +118,7 @@ def test_a_browser_login_from_the_page_to_the_first_message(
         "reason": None,
         "detail": None,
         "hint": None,
+        "stale": False,
         "login": None,
     } | {"also_using_home": server.get("/auth/status")["also_using_home"]}
     assert server.run(server.conversation())["reply"] == "here you are"

@@ -220,7 +220,7 @@ def test_ctrl_c_interrupts_the_turn_and_the_chat_goes_on(server: Server) -> None
         site.provider.expect(Text("Still here."))
         shown.type("and?\n")
         shown.wait("Still here.\n> ")
-        shown.type(CTRL_C)
+        shown.ctrl_c_at_prompt()
         assert shown.ends() == 130
     assert server.get(f"/conversations/{newest(server)}")["status"] == "idle"
 
@@ -231,7 +231,7 @@ def test_ctrl_c_in_place_of_an_answer_interrupts_too(server: Server) -> None:
     with terminal(site, "--message", "do it") as shown:
         shown.wait("1 accept")
         shown.wait("? ")
-        shown.type(CTRL_C)
+        shown.ctrl_c_at_prompt()
         shown.wait("[interrupted]")
         assert shown.ends() == 130
 

@@ -17,7 +17,7 @@ from tests.support.server import Server, Site, start
 @contextmanager
 def script(server: Server, folder: Path, conversation: str) -> Iterator[subprocess.Popen[str]]:
     """The script while the block runs; then it is killed."""
-    (code,) = blocks(README, "python")
+    (code,) = (block for block in blocks(README, "python") if "last-seq" in block)
     code = code.replace("127.0.0.1:3032", server.url.removeprefix("http://"))
     with (folder / "seen").open("a") as seen:
         command = [sys.executable, "-u", "-c", code, conversation]

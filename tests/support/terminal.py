@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from codex_http_server.testing.reader import PATIENCE
+from tests.support.commands import until
 from tests.support.leaks import WATCH
 
 CTRL_C, CTRL_D = "\x03", "\x04"
@@ -66,6 +67,16 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type this. Ctrl-C goes to the command as a signal, by the terminal."""
         os.write(self._near, text.encode())
+
+    def ctrl_c_at_prompt(self) -> None:
+        """Ctrl-C, once the command sleeps: Python loses a signal that comes between its prompt and
+        the wait for a key (1 of 15 here)."""
+        until(self._sleeps, "the command waits for a key")
+        self.type(CTRL_C)
+
+    def _sleeps(self) -> bool:
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "S"
 
     def ends(self) -> int:
         """Wait for the end; the exit code."""
