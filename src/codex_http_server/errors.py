@@ -431,6 +431,14 @@ class UploadInUse(Conflict):
     title = "The upload is in use"
 
 
+class LoginRequired(Conflict):
+    """Nobody is signed in whom the model's provider would take; `reason` is one of /auth/status.
+    Sign in, and ask again. A message would wait for the login."""
+
+    code = "login_required"
+    title = "Sign in first"
+
+
 class LoginInProgress(Conflict):
     """Another login is pending; `login_id` names it. Finish or cancel it first."""
 

@@ -65,7 +65,8 @@ OURS: Final[dict[str, str]] = {
     ITEM_DISCARDED: (
         "An item that will never be finished. `data`: `{itemId, reason, item}`; `reason` is"
         " `retried` (the model's stream broke and is tried again), `steered`, `interrupted`,"
-        " `failed` (its turn failed), `declined` (it was not approved), `core_lost` (the core died,"
+        " `failed` (its turn failed), `replaced` (what a reviewer wrote as data; its words come as"
+        " another message), `declined` (it was not approved), `core_lost` (the core died,"
         " or no longer knows of it) or `expired` (a background command outlived the"
         " server's `item_limit`); `item` is its last form with all text so far. Drop it from"
         " view, or show it as broken off."

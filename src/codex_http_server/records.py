@@ -57,6 +57,7 @@ class ConversationRecord(msgspec.Struct, kw_only=True):
     archived: bool = False
     held: bool = False  # all was stopped: what waits is not sent until someone says so
     status: Literal["idle", "running"] = "idle"
+    begins: bool = False  # the core was asked for a turn of its own and may have begun it
     open_since: int = 0  # seq before which nothing in the core is open; 0: nothing is open
     waiting: int = 0  # approvals that wait for a decision
     approval_deadline: float | None = None  # seconds; None: as the server's settings say

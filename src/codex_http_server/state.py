@@ -10,7 +10,8 @@ What the core does not end itself (measured on 0.163):
 - a steer or an interrupt in mid-answer leaves the open message;
 - a dead core sends nothing at all, and a living one repeats nothing that was missed.
 - a command that waits for an approval when its turn is interrupted is never heard of again;
-- the end of what was refused goes only to those who were connected when it was asked.
+- the end of what was refused goes only to those who were connected when it was asked;
+- what a reviewer writes is never ended: its words come as another message.
 A command is different once it runs: sent to the background it outlives its turn and ends by itself.
 """
 
@@ -195,6 +196,13 @@ class _Started(msgspec.Struct):
     turn: dict[str, Any] = {}
 
 
+def _root(start: Draft) -> str | None:
+    """The turn that a start is of: a review begins with that of a turn within it, and all that
+    follows has the id of the review (measured)."""
+    root = _started(start.data).turn.get("rootTurnId")
+    return root if isinstance(root, str) else start.turn_id
+
+
 def _started(data: msgspec.Raw) -> _Started:
     """What turn/started says; nothing, where a newer core says it in another shape."""
     try:
@@ -291,6 +299,8 @@ class Open:
 
     def admit(self, draft: Draft, *, will_retry: bool = False) -> list[Draft]:
         """The drafts to append for one event of the core, in order; none if it is a repeat."""
+        if draft.type == events.TURN_STARTED:
+            draft.turn_id = _root(draft)
         if self._is_repeat(draft):
             return []
         ends: list[Draft] = []
@@ -387,6 +397,9 @@ class Open:
     def _replaced_by(self, draft: Draft) -> list[Draft]:
         """After a steer the first new item of the model shows that the open one is dead."""
         turn = self.turns.get(draft.turn_id or "")
+        if turn is not None and draft.item_type == "exitedReviewMode":
+            # What the reviewer wrote as data comes in words, and its own item is never ended.
+            return self._discard(self._of_turn(turn.turn_id, MODEL_ITEMS), "replaced", draft.at_ms)
         if turn is None or draft.item_type not in MODEL_ITEMS:
             return []
         dead = self._of_turn(turn.turn_id, MODEL_ITEMS - {"plan"})

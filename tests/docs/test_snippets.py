@@ -87,7 +87,7 @@ def test_the_curl_of_a_page_works(block: Snippet, server: Server, desk: Path) ->
 def filled_in(text: str, server: Server) -> str:
     """The block with what a reader puts in: addresses, ids, paths."""
     conversation, approval = _conversation(server, asks="{approval_id}" in text)
-    if "/messages" in text:
+    if re.search(r"/(messages|compact|review)", text):
         server.site.provider.expect(Text("Hello back."))
     known = {
         "http://127.0.0.1:3032": server.url,

@@ -19,6 +19,7 @@ from codex_http_server.client import (
     ConnectionLost,
     Conversation,
     Event,
+    Forbidden,
     Invalid,
     NotFound,
     ProtocolError,
@@ -27,6 +28,7 @@ from codex_http_server.client import (
 )
 from codex_http_server.testing.answers import Command, Gate, Text
 from codex_http_server.testing.reader import PATIENCE
+from tests.support.access import make_token, token_file
 from tests.support.commands import until
 from tests.support.cutting import Proxy
 from tests.support.images import PNG
@@ -478,6 +480,40 @@ def _open(server: Server) -> int:
     return len([each for each in found if each.status == "ESTABLISHED"])
 
 
+def test_turns_that_no_message_starts(
+    server: Server, conversation: Conversation, client: Client
+) -> None:
+    server.site.provider.expect(Text("In short: nothing."))
+    began = conversation.compact()
+    with conversation.events() as events:
+        ended = (each for each in events if isinstance(each, Event) and each.status == "completed")
+        assert (
+            next(each for each in ended if each.type == "turn/completed").turn_id
+            == began["turn_id"]
+        )
+    server.site.provider.expect(Text("Well written."))
+    done = conversation.review({"type": "custom", "instructions": "Look."}, wait=PATIENCE)
+    assert done.get("reply") == "Well written."
+    with pytest.raises(Forbidden) as refused:
+        conversation.shell("true")
+    assert refused.value.code == "scope_required"
+    token = make_token(token_file(server.site), "shell", ["drive", "elevate"])
+    with Client(server.url, token) as other:
+        ran = other.conversation(conversation.id).shell("exit 2", timeout=9, wait=PATIENCE)
+    assert ran.get("exit_code") == 2
+
+
+async def test_turns_that_no_message_starts_awaited(server: Server) -> None:
+    async with AsyncClient(server.url, patience=PATIENCE) as client:
+        conversation = await client.create(server.site.project)
+        server.site.provider.expect(Text("In short: nothing."))
+        assert (await conversation.compact(wait=PATIENCE))["status"] == "ended"
+        server.site.provider.expect(Text("Well written."))
+        assert (await conversation.review(wait=PATIENCE)).get("reply") == "Well written."
+        with pytest.raises(Forbidden):
+            await conversation.shell("true")
+
+
 def test_the_types_are_those_of_the_server(server: Server) -> None:
     """Every field that the client names is one that the server knows."""
     schemas = httpx.get(f"{server.url}/openapi.json").json()["components"]["schemas"]
@@ -488,6 +524,8 @@ def test_the_types_are_those_of_the_server(server: Server) -> None:
         "QueuedView": types.QueuedMessage,
         "UploadView": types.Upload,
         "Interrupted": types.Interrupted,
+        "TurnEnded": types.TurnEnded,
+        "Ran": types.Ran,
     }
     for name, typed in pairs.items():
         assert set(typed.__annotations__) <= set(schemas[name]["properties"]), name

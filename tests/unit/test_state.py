@@ -65,6 +65,26 @@ def life() -> Life:
     return made
 
 
+# --- reviews -------------------------------------------------------------------------------
+
+
+def test_a_review_is_one_turn_though_the_core_begins_another_one_within() -> None:
+    life = Life()
+    turn = {"id": "inner", "rootTurnId": "review", "items": [], "status": "inProgress"}
+    life.take(drafts.item_started("in", "enteredReviewMode", "review"))
+    life.take(drafts.item_completed("in", "enteredReviewMode", "review"))
+    life.take(drafts.said("turn/started", {"turn": turn}))
+    assert list(life.open.turns) == ["review"]
+    life.take(drafts.item_started("raw", turn="review"))
+    left = life.take(drafts.item_started("out", "exitedReviewMode", "review"))
+    assert short(left)[0] == (events.ITEM_DISCARDED, "raw", "replaced")
+    life.take(drafts.item_completed("out", "exitedReviewMode", "review"))
+    assert short(life.take(drafts.turn_completed("review"))) == [
+        (events.TURN_COMPLETED, "review", None)
+    ]
+    assert not life.open
+
+
 # --- decisions -----------------------------------------------------------------------------
 
 

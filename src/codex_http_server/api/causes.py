@@ -59,6 +59,11 @@ TAKEN: Final[Codes] = THERE | {
     "too_many_requests",
 }  # fmt: skip
 """A message is taken, in whatever way."""
+BEGUN: Final[Codes] = THERE | {
+    "conversation_archived", "conversation_busy", "conversation_open_elsewhere",
+    "quota_exceeded", "stopping",
+}  # fmt: skip
+"""A turn is begun that no message starts."""
 FILE: Final[Codes] = frozenset(
     {"outside_roots", "file_protected", "file_not_found", "file_unreadable"}
 )
@@ -127,6 +132,9 @@ ROWS: Final[dict[Operation, Codes]] = {
         TAKEN | IMAGES | {"queue_full", "turn_not_steerable", "override_needs_new_turn"}
     ),
     ("POST", f"{_ONE}/retry"): TAKEN | {"nothing_to_retry", "turn_had_effects"},
+    ("POST", f"{_ONE}/compact"): BEGUN | {"login_required"},
+    ("POST", f"{_ONE}/review"): BEGUN | {"login_required"},
+    ("POST", f"{_ONE}/shell"): BEGUN,
     ("GET", f"{_ONE}/queue"): THERE,
     ("PUT", f"{_ONE}/queue"): THERE,
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"): THERE | IMAGES | {"message_not_found"},

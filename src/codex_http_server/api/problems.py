@@ -78,6 +78,7 @@ STATUS: Final[dict[str, int]] = {
     "approval_ended": 409,
     "queue_full": 409,
     "upload_in_use": 409,
+    "login_required": 409,
     "login_in_progress": 409,
     "login_port_taken": 409,
     "login_ended": 409,

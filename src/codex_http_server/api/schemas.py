@@ -174,6 +174,30 @@ class Finished(Submitted):
     reply: str | None
 
 
+class Began(Answer):
+    """A turn that no message started, and that has begun. `events` streams what follows."""
+
+    turn_id: str
+    status: Literal["started", "ended"]
+    events: str
+
+
+class TurnEnded(Began):
+    """It has ended: the core's turn, and the agent's last words."""
+
+    turn: dict[str, Any] | None
+    reply: str | None
+
+
+class Ran(Began):
+    """The command has ended. `exit_code` is null where it was cut off; `output` is what the core
+    keeps of it, head and tail of a long one."""
+
+    turn: dict[str, Any] | None
+    exit_code: int | None
+    output: str
+
+
 class ItemView(Answer):
     """An ended item; `item` is the core's own object."""
 

@@ -66,6 +66,9 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     # messages
     ("POST", f"{_ONE}/messages"): Scope.DRIVE,
     ("POST", f"{_ONE}/retry"): Scope.DRIVE,
+    ("POST", f"{_ONE}/compact"): Scope.DRIVE,
+    ("POST", f"{_ONE}/review"): Scope.DRIVE,
+    ("POST", f"{_ONE}/shell"): Scope.ELEVATE,
     ("GET", f"{_ONE}/queue"): Scope.READ,
     ("PUT", f"{_ONE}/queue"): Scope.DRIVE,
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"): Scope.DRIVE,

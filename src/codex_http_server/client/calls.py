@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
-from codex_http_server.client.types import Json, Sent
+from codex_http_server.client.types import Json, ReviewTarget, Sent
 
 T = TypeVar("T")
 
@@ -148,6 +148,26 @@ def streaming(call: Call[Any]) -> Call[Any]:
 def goes_on(sent: Sent, left: float) -> bool:
     """Whether to go on waiting: its turn has not ended, and it is not stuck for want of a login."""
     return left > 0 and not sent.done and sent.status != "waiting_for_login"
+
+
+# --- turns that no message starts -----------------------------------------------------------
+
+
+def own_turn(conversation_id: str, kind: str, body: Json | None, wait: float) -> Call[Any]:
+    """Begin one; answered when it has ended or the time is up."""
+    params: Query = {"wait": wait} if wait else {}
+    return post(within(conversation_id, f"/{kind}"), body, params=params, timeout=ANSWER + wait)
+
+
+def review(conversation_id: str, target: ReviewTarget | None, wait: float) -> Call[Any]:
+    """Have changes reviewed."""
+    return own_turn(conversation_id, "review", {"target": target} if target else None, wait)
+
+
+def shell(conversation_id: str, command: str, timeout: float | None, wait: float) -> Call[Any]:
+    """Run a command."""
+    body = {"command": command} | ({} if timeout is None else {"timeout": timeout})
+    return own_turn(conversation_id, "shell", body, wait)
 
 
 # --- uploads --------------------------------------------------------------------------------

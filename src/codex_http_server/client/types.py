@@ -226,6 +226,39 @@ class Answer(TypedDict, total=False):
     result: Any
 
 
+class ReviewTarget(TypedDict, total=False):
+    """What to review; which fields go with which `type`, the route says."""
+
+    type: Literal["uncommitted_changes", "base_branch", "commit", "custom"]
+    branch: str
+    sha: str
+    title: str
+    instructions: str
+
+
+class Began(TypedDict):
+    """A turn that no message started."""
+
+    turn_id: str
+    status: Literal["started", "ended"]
+    events: str
+
+
+class TurnEnded(Began, total=False):
+    """With `wait`, once it has ended: the core's turn, and the agent's last words."""
+
+    turn: Json | None
+    reply: str | None
+
+
+class Ran(Began, total=False):
+    """With `wait`, once the command has ended. `exit_code` is None where it was cut off."""
+
+    turn: Json | None
+    exit_code: int | None
+    output: str
+
+
 class Interrupted(TypedDict):
     """The turn that was asked to end; its end comes as `turn/completed`."""
 

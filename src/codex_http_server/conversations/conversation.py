@@ -167,10 +167,11 @@ class Conversation:
     def unheard(self, in_doubt: bool) -> None:
         """The core can't be heard any more; what it has of us may be in doubt."""
         self.approvals.unheard()
-        self.thread.unheard(in_doubt or self.approvals.in_doubt)
+        self.thread.unheard(in_doubt or self.approvals.in_doubt or self.record.begins)
 
     async def on_caught_up(self, *, adopted: bool) -> None:
         """The log has what was missed: now the approvals go on or end."""
+        self.turn_is_known()
         if not adopted:
             self.approvals.void("core_lost")
             return
@@ -184,8 +185,22 @@ class Conversation:
 
     def on_core_lost(self, reason: str) -> None:
         """The core is gone and its history out of reach: end what it had open."""
+        self.turn_is_known()
         self.append(self.open.lost(reason, now_ms()))
         self.approvals.void(reason)
+
+    def turn_is_asked(self) -> None:
+        """The core is about to be asked for a turn of its own: a restart must look for it."""
+        self.record.begins = True
+        self.record.open_since = self.record.open_since or self.log.last_appended(self.id) + 1
+        self.save()
+
+    def turn_is_known(self) -> None:
+        """What became of that turn is in the log, or nothing did."""
+        if self.record.begins:
+            self.record.begins, self.record.status = False, self._status()
+            self.record.open_since = self.record.open_since if self.open else 0
+            self.save()
 
     def patience(self, turn_id: str | None) -> float:
         """Seconds that an approval of this turn may wait; 0: for ever."""
@@ -230,7 +245,7 @@ class Conversation:
             self.open.apply(draft)
             self._note(draft)
         if bool(self.open) is not was_open:
-            self.record.open_since = next_seq if self.open else 0
+            self.record.open_since = next_seq if self.open or self.record.begins else 0
         changed = [self.record] if self._face() != before else []
         # What a fork shares with its source was counted there.
         shared = self.record.untold and self.record.forked_from is not None
@@ -255,7 +270,7 @@ class Conversation:
         record = self.record
         return (
             record.status, record.open_since, record.title, record.updated_ms, record.waiting,
-            record.archived,
+            record.archived, record.begins,
         )  # fmt: skip
 
     def _note(self, draft: Draft) -> None:
@@ -264,6 +279,8 @@ class Conversation:
             case events.TURN_STARTED | events.TURN_COMPLETED:
                 self.record.status = self._status()
                 self.record.updated_ms = draft.at_ms
+                if draft.type == events.TURN_STARTED:
+                    self.record.begins = False
                 if draft.turn_id in self._stopping:
                     self._stopping.discard(draft.turn_id)
                     self.host.spawn(self._end_commands(self._of_turn(draft.turn_id or "")))
@@ -422,8 +439,13 @@ class Conversation:
                 on_event(event)
             after = page[-1].seq
         self.host.ledger.touch(self.meter)
-        self.thread.behind = in_doubt or bool(self.open) or self.approvals.in_doubt
-        if not self.open and (self.record.open_since or self.record.status != "idle"):
+        begins = self.record.begins
+        self.thread.behind = in_doubt or bool(self.open) or self.approvals.in_doubt or begins
+        if (
+            not self.open
+            and not begins
+            and (self.record.open_since or self.record.status != "idle")
+        ):
             self.record.open_since, self.record.status = 0, "idle"
             self.save()
 

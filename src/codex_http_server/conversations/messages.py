@@ -9,8 +9,8 @@ core was cut off in between, its history is searched for the message before it i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, Literal
 
 import msgspec
@@ -19,6 +19,7 @@ from codex_http_server import events
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.conversation import PREVIEW, SETTLE, Conversation
 from codex_http_server.conversations.loginwait import LoginWait
+from codex_http_server.conversations.ownturns import OwnTurn
 from codex_http_server.conversations.queue import Queue, refuse
 from codex_http_server.conversations.quota import Over
 from codex_http_server.conversations.submission import Submission, preview
@@ -56,6 +57,7 @@ class Messages:
         self._lock = asyncio.Lock()
         self.queue = Queue(conversation)
         self._starting: SubmitRecord | None = None
+        self._own: OwnTurn | None = None
         self._underway = Underway()
         self._login_wait = LoginWait(conversation, self.queue, self._underway)
         self._kicked = False
@@ -66,7 +68,8 @@ class Messages:
     @property
     def phase(self) -> Phase:
         """Derived from what is open and what was asked of the core."""
-        if self._starting is not None or self._underway.expected is not None:
+        own = self._own is not None and self._own.turn_id is None
+        if own or self._starting is not None or self._underway.expected is not None:
             return Phase.STARTING
         if self._conversation.open.current is None:
             return Phase.IDLE
@@ -121,7 +124,7 @@ class Messages:
                 await self._engine.wait_ready()
                 await self._reach()
                 action = self._decide(wanted)  # a turn may have ended while we waited
-            self._has_room(wanted.caller.name, new_turn=action != "steer")
+            self.has_room(wanted.caller.name, new_turn=action != "steer")
             last = self._log.last_appended(self._conversation.id)
             record = wanted.record(self._conversation.id, last)
             self.let_go()  # whoever writes to it wants it to go on
@@ -185,13 +188,28 @@ class Messages:
         """Let no message in meanwhile. Raises `ConversationBusy` where a turn runs."""
         async with self._lock:
             self._conversation.check_there()
-            if self.phase is not Phase.IDLE:
-                raise ConversationBusy(
-                    "A turn is running in this conversation.",
-                    hint="Wait for turn/completed, or interrupt it.",
-                )
+            self.check_idle()
             yield
         self.kick()
+
+    def check_idle(self) -> None:
+        """Raises `ConversationBusy` where a turn runs."""
+        if self.phase is not Phase.IDLE:
+            raise ConversationBusy(
+                "A turn is running in this conversation.",
+                hint="Wait for turn/completed, or interrupt it.",
+            )
+
+    @contextmanager
+    def expecting(self, own: OwnTurn) -> Generator[None]:
+        """The core is asked for a turn that no message starts: the conversation is busy."""
+        self._own = own
+        self._mark()
+        try:
+            yield
+        finally:
+            self._own = None
+            self._mark()
 
     def _begin(self, record: SubmitRecord | None) -> None:
         """Note which message is being sent. The conversation is busy from now on."""
@@ -199,10 +217,11 @@ class Messages:
         self._mark()
 
     def _mark(self) -> None:
-        sent = self._starting or self._underway.expected
+        own = self._own if self._own is not None and self._own.turn_id is None else None
+        sent = self._starting or self._underway.expected or own
         self._conversation.set_starting(None if sent is None else sent.caller)
 
-    def _has_room(self, caller: str, *, new_turn: bool = True) -> None:
+    def has_room(self, caller: str, *, new_turn: bool = True) -> None:
         """Raises `QuotaExceeded`."""
         ledger = self._conversation.host.ledger
         ledger.check(self._conversation.meter, caller, new_turn=new_turn)
@@ -269,13 +288,13 @@ class Messages:
             self._log.append(self._conversation.id, (), (record,))
         else:
             self._underway.expect(record)
-            self._started_by(record)
+            self._started_by(turn_id, record.caller)
         self._conversation.wake()
 
-    def _started_by(self, record: SubmitRecord) -> None:
-        """The ledger counts the turn for whoever sent its first message."""
+    def _started_by(self, turn_id: str | None, caller: str) -> None:
+        """The ledger counts the turn for whoever sent its first message, or asked for it."""
         conversation = self._conversation
-        change = conversation.meter.began(record.turn_id or "", record.caller)
+        change = conversation.meter.began(turn_id or "", caller)
         if change is not None:
             conversation.host.ledger.settle(change)
             self._log.append(conversation.id, (), (change.record,))
@@ -395,6 +414,8 @@ class Messages:
                     self._turn_ended(draft)
                 case events.ERROR:
                     self._login_wait.on_error(draft)
+                    if self._own is not None:
+                        self._own.on_error(draft)
                 case _ if draft.item_type == "userMessage":
                     self._recognise(draft)
                 case _:
@@ -404,6 +425,8 @@ class Messages:
         record = self._underway.started(turn_id)
         if record is not None:
             self._log.append(self._conversation.id, (), (record,))
+        elif self._own is not None and self._own.began(turn_id):
+            self._started_by(turn_id, self._own.caller)
         self._mark()
 
     async def recover(self) -> None:
@@ -422,7 +445,7 @@ class Messages:
             if record.state in ("started", "steered"):
                 self._underway.join(record)
             if record.state == "started":
-                self._started_by(record)
+                self._started_by(record.turn_id, record.caller)
         for submit_id in shown:
             self._underway.shown(submit_id)
 
@@ -458,7 +481,7 @@ class Messages:
         begins = record.state == "starting"
         record.state, record.turn_id = "started", turn_id
         if begins:
-            self._started_by(record)
+            self._started_by(turn_id, record.caller)
         if turn_id in self._conversation.open.turns:
             self._underway.join(record)
         self.queue.announce("started", record)
@@ -470,6 +493,9 @@ class Messages:
         if expected is not None:
             expected.state = "starting"
             self.queue.hold(expected)
+        if self._own is not None:
+            self._own.lost = True
+            self._conversation.wake()
         self._conversation.meter.unheard()
         self._conversation.unheard(self._in_doubt)
 

@@ -137,7 +137,7 @@ class ThreadLink:
             for turn in await owner.engine.past_turns(thread_id, known):
                 if await self._goes_on(turn):
                     return False
-                items = await owner.engine.past_items(thread_id, turn.id)
+                items = await owner.engine.past_items(thread_id, turn)
                 owner.append(told(turn, items, thread_id, await owner.past_diff(turn.id)))
             return True
 

@@ -60,6 +60,7 @@ class PastTurn(msgspec.Struct, frozen=True):
     status: str
     body: dict[str, Any]
     items: list[PastItem]
+    parts: tuple[str, ...] = ()  # by which ids the core keeps its items; empty: by its own
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -192,6 +193,23 @@ class Control(Protocol):
         """Delete a thread with what it runs; `kept`, and put away, where forks need it."""
         ...
 
+    async def compact(self, thread_id: str) -> None:
+        """Begin a turn that replaces what the model has read by a summary of it. Its id comes with
+        its first event."""
+        ...
+
+    async def review(
+        self, thread_id: str, cwd: str, target: dict[str, Any], on_bound: OnTurn
+    ) -> None:
+        """Begin a turn that reviews changes in the thread's directory; `target` in the core's own
+        words. `on_bound` gets its id before its first event arrives, which may be an error in
+        place of a start."""
+        ...
+
+    async def shell(self, thread_id: str, command: str, timeout_ms: int | None) -> None:
+        """Begin a turn that runs a command without sandbox. Its id comes with its first event."""
+        ...
+
     async def active(self) -> list[str]:
         """The loaded threads that have a turn running, whoever began it."""
         ...
@@ -253,6 +271,10 @@ class Engine(Protocol):
         """Start a turn. `on_bound` gets its id before the turn's first event arrives."""
         ...
 
+    async def set_policy(self, thread_id: str, cwd: str, policy: Policy) -> None:
+        """Have the next turn run under this, where it can't be said with the turn."""
+        ...
+
     async def steer_turn(
         self,
         thread_id: str,
@@ -309,7 +331,7 @@ class Engine(Protocol):
         """The turns that are newer than all `known` ones, oldest first, without items."""
         ...
 
-    async def past_items(self, thread_id: str, turn_id: str) -> list[PastItem]:
+    async def past_items(self, thread_id: str, turn: PastTurn) -> list[PastItem]:
         """The finished items of a turn, oldest first."""
         ...
 

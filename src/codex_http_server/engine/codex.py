@@ -34,7 +34,7 @@ from codex_http_server.engine.base import (
 from codex_http_server.engine.control import ThreadControl, refusals
 from codex_http_server.engine.core import Core
 from codex_http_server.engine.launch import CoreOptions
-from codex_http_server.engine.past import read_items, read_past, read_turns
+from codex_http_server.engine.past import inner_turn, read_items, read_past, read_turns
 from codex_http_server.engine.rpc import OnResult, Peer
 from codex_http_server.engine.session import Ears
 from codex_http_server.engine.tunnel import CoreLine, connect
@@ -256,6 +256,17 @@ class CodexEngine:
 
         await self._call("turn/start", params, bound)
 
+    async def set_policy(self, thread_id: str, cwd: str, policy: Policy) -> None:
+        params = {
+            "threadId": thread_id,
+            "cwd": cwd,
+            "model": policy.model,
+            "effort": await self._effort(policy),
+            "approvalPolicy": policy.approval_policy,
+            "sandboxPolicy": policy.sandbox_policy,
+        }
+        await self._call("thread/settings/update", params)
+
     async def _effort(self, policy: Policy) -> str | None:
         """Where none is stated, the model's default: to the core none means "as before", which may
         be an override that has ended (measured)."""
@@ -297,10 +308,21 @@ class CodexEngine:
                 raise CoreRefused(error.message, core_code=error.rpc_code) from error
 
     async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:
+        if await self._interrupted(thread_id, turn_id):
+            return
+        # A review runs in a turn within its own, and only that one can be interrupted (measured).
+        with refusals():
+            inner = await inner_turn(self._ask, thread_id, turn_id)
+        if inner is not None:
+            await self._interrupted(thread_id, inner)
+
+    async def _interrupted(self, thread_id: str, turn_id: str) -> bool:
         try:
             await self._ask("turn/interrupt", {"threadId": thread_id, "turnId": turn_id})
         except CoreError as error:
             log.info("nothing to interrupt", turn_id=turn_id, reason=error.message)
+            return False
+        return True
 
     async def end_commands(self, thread_id: str, wanted: Callable[[str], bool]) -> int:
         where = {"threadId": thread_id}
@@ -367,9 +389,9 @@ class CodexEngine:
         with refusals():
             return await read_turns(self._ask, thread_id, known)
 
-    async def past_items(self, thread_id: str, turn_id: str) -> list[PastItem]:
+    async def past_items(self, thread_id: str, turn: PastTurn) -> list[PastItem]:
         with refusals():
-            return await read_items(self._ask, thread_id, turn_id)
+            return await read_items(self._ask, thread_id, turn.parts or (turn.id,))
 
     async def resolve_policy(self, cwd: str) -> Policy:
         # Not from thread/resume: it repeats how the thread last ran, which a command line may

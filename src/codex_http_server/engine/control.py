@@ -11,8 +11,9 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from codex_http_server.engine.base import Deletion, Terminal
+from codex_http_server.engine.base import Deletion, OnTurn, Terminal
 from codex_http_server.engine.past import newest_turns, pages
+from codex_http_server.engine.repository import check_repository
 from codex_http_server.engine.rpc import OnResult
 from codex_http_server.errors import ConversationBusy, CoreError, CoreRefused, TurnNotFound
 
@@ -33,6 +34,10 @@ class _Id(msgspec.Struct):
 
 class _Forked(msgspec.Struct):
     thread: _Id
+
+
+class _Begun(msgspec.Struct):
+    turn: _Id
 
 
 class ThreadControl:
@@ -98,6 +103,28 @@ class ThreadControl:
     async def newest_turns(self, thread_id: str) -> list[str]:
         with refusals():
             return await newest_turns(self._ask_any, thread_id)
+
+    async def compact(self, thread_id: str) -> None:
+        with refusals():
+            await self._ask("thread/compact/start", {"threadId": thread_id})
+
+    async def review(
+        self, thread_id: str, cwd: str, target: dict[str, Any], on_bound: OnTurn
+    ) -> None:
+        if target["type"] == "baseBranch":
+            await check_repository(cwd)
+
+        def begun(result: msgspec.Raw) -> None:
+            on_bound(msgspec.json.decode(result, type=_Begun).turn.id)
+
+        # Never `delivery: detached`: the core refuses it for the threads that it makes by default.
+        with refusals():
+            await self._ask("review/start", {"threadId": thread_id, "target": target}, begun)
+
+    async def shell(self, thread_id: str, command: str, timeout_ms: int | None) -> None:
+        params = {"threadId": thread_id, "command": command, "timeoutMs": timeout_ms}
+        with refusals():
+            await self._ask("thread/shellCommand", params)
 
     async def active(self) -> list[str]:
         found: list[str] = []

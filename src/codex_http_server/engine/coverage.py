@@ -47,9 +47,7 @@ _HELD: Final = "The server's own affair: it decides when the core holds a thread
 
 WHY_NOT: Final[dict[str, str]] = {
     "initialize": "The server says it, once on each of its connections.",
-    "review/start": _UNTOLD,
     "thread/approveGuardianDeniedAction": _UNTOLD,
-    "thread/compact/start": _UNTOLD,
     "thread/decrement_elicitation": "The server's own affair: it counts the questions that wait.",
     "thread/increment_elicitation": "The server's own affair: it counts the questions that wait.",
     "thread/inject_items": _UNTOLD,
@@ -60,7 +58,6 @@ WHY_NOT: Final[dict[str, str]] = {
     "thread/realtime/start": _SOUND,
     "thread/realtime/stop": _SOUND,
     "thread/revert": f"`POST {ONE}/retry` uses it; by itself: {_UNTOLD[0].lower()}{_UNTOLD[1:]}",
-    "thread/shellCommand": _UNTOLD,
     "thread/unsubscribe": _HELD,
 }
 """Methods that nothing here reaches."""

@@ -2,12 +2,14 @@
 
 The core never repeats a notification. What it keeps, and that for good, are turns with their
 status and the finished items of each (measured: an open item is in no list, a message that was
-steered away or retried is in none either).
+steered away or retried is in none either). A review is two turns there: the one that is told of,
+and one within it that names the other as its root, has most of the items and never an end
+(measured). They are one here.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -40,12 +42,7 @@ async def read_past(
     where = {"threadId": thread_id}
     running = await pages(ask, "thread/backgroundTerminals/list", where, PAGE)
     turns = [
-        PastTurn(
-            id=str(turn["id"]),
-            status=str(turn["status"]),
-            body=turn,
-            items=await _items(ask, where | {"turnId": turn["id"]}),
-        )
+        msgspec.structs.replace(turn, items=await read_items(ask, thread_id, turn.parts))
         for turn in await _turns(ask, where, set(wanted), frozenset(known), TURNS)
     ]
     return Past(turns, {str(each["itemId"]): _running(each) for each in running})
@@ -53,19 +50,31 @@ async def read_past(
 
 async def read_turns(ask: Ask, thread_id: str, known: Collection[str]) -> list[PastTurn]:
     """See `Engine.past_turns`."""
-    found = await _turns(ask, {"threadId": thread_id}, set(), frozenset(known), ALL_TURNS)
-    return [PastTurn(str(turn["id"]), str(turn["status"]), turn, []) for turn in found]
+    return await _turns(ask, {"threadId": thread_id}, set(), frozenset(known), ALL_TURNS)
 
 
 async def newest_turns(ask: Ask, thread_id: str) -> list[str]:
     """See `Control.newest_turns`."""
     params = {"threadId": thread_id, "itemsView": "notLoaded", "sortDirection": "desc"}
-    return [str(turn["id"]) for turn in await pages(ask, "thread/turns/list", params, PAGE)]
+    found = await pages(ask, "thread/turns/list", params, PAGE)
+    return list(dict.fromkeys(_root(turn) for turn in found))
 
 
-async def read_items(ask: Ask, thread_id: str, turn_id: str) -> list[PastItem]:
-    """See `Engine.past_items`."""
-    return await _items(ask, {"threadId": thread_id, "turnId": turn_id})
+async def inner_turn(ask: Ask, thread_id: str, turn_id: str) -> str | None:
+    """The turn within this one, if it is among the newest."""
+    params = {"threadId": thread_id, "itemsView": "notLoaded", "sortDirection": "desc"}
+    for turn in await pages(ask, "thread/turns/list", params, PAGE):
+        if turn["id"] != turn_id and _root(turn) == turn_id:
+            return str(turn["id"])
+    return None
+
+
+async def read_items(ask: Ask, thread_id: str, turn_ids: Sequence[str]) -> list[PastItem]:
+    """The finished items of a turn that the core keeps under these ids."""
+    found: list[PastItem] = []
+    for turn_id in turn_ids:
+        found += await _items(ask, {"threadId": thread_id, "turnId": turn_id})
+    return found if len(turn_ids) == 1 else sorted(found, key=lambda item: item.ended_ms)
 
 
 def _running(terminal: dict[str, Any]) -> dict[str, Any]:
@@ -84,19 +93,29 @@ def _running(terminal: dict[str, Any]) -> dict[str, Any]:
 
 async def _turns(
     ask: Ask, where: dict[str, Any], wanted: set[str], known: frozenset[str], most: int
-) -> list[dict[str, Any]]:
-    """The wanted turns and those newer than every known one, oldest first."""
+) -> list[PastTurn]:
+    """The wanted turns and those newer than every known one, oldest first, without items."""
     params = where | {"itemsView": "notLoaded", "sortDirection": "desc"}
-    found: list[dict[str, Any]] = []
+    found: dict[str, list[dict[str, Any]]] = {}
     async for turn in _entries(ask, "thread/turns/list", params, most):
-        if turn["id"] in wanted:
-            wanted.discard(turn["id"])
-            found.append(turn)
-        elif turn["id"] not in known:
-            found.append(turn)
+        root = _root(turn)
+        if root in found or root in wanted or root not in known:
+            found.setdefault(root, []).append(turn)
+            wanted.discard(root)
         elif not wanted:
             break
-    return found[::-1]
+    return [_turn(root, parts) for root, parts in reversed(found.items())]
+
+
+def _root(turn: dict[str, Any]) -> str:
+    return str(turn.get("rootTurnId") or turn["id"])
+
+
+def _turn(root: str, parts: list[dict[str, Any]]) -> PastTurn:
+    """A turn from its parts. While it runs, the root itself may not be listed yet (measured)."""
+    body = next((part for part in parts if part["id"] == root), parts[0] | {"id": root})
+    ids = tuple(str(part["id"]) for part in parts)
+    return PastTurn(root, str(body["status"]), body, [], ids)
 
 
 async def _items(ask: Ask, where: dict[str, Any]) -> list[PastItem]:

@@ -25,7 +25,10 @@ from codex_http_server.client.types import (
     Json,
     MessageOptions,
     QueuedMessage,
+    Ran,
+    ReviewTarget,
     Sent,
+    TurnEnded,
     Upload,
 )
 
@@ -144,6 +147,20 @@ class AsyncConversation:
         """End the running turn."""
         path = calls.within(self.id, "/interrupt")
         return await self._connection.ask(calls.post(path, {"clear_queue": clear_queue}))
+
+    # --- turns that no message starts -------------------------------------------------------
+
+    async def compact(self, *, wait: float = 0.0) -> TurnEnded:
+        """Put a summary in the place of what the model has read. `wait`: at most 600 seconds."""
+        return await self._connection.ask(calls.own_turn(self.id, "compact", None, wait))
+
+    async def review(self, target: ReviewTarget | None = None, *, wait: float = 0.0) -> TurnEnded:
+        """Have changes reviewed: what is not committed, or `target`."""
+        return await self._connection.ask(calls.review(self.id, target, wait))
+
+    async def shell(self, command: str, *, timeout: float | None = None, wait: float = 0.0) -> Ran:
+        """Run a command without sandbox (scope `elevate`); `timeout` is the command's."""
+        return await self._connection.ask(calls.shell(self.id, command, timeout, wait))
 
     # --- the conversation itself ------------------------------------------------------------
 

@@ -25,7 +25,10 @@ from codex_http_server.client.types import (
     Json,
     MessageOptions,
     QueuedMessage,
+    Ran,
+    ReviewTarget,
     Sent,
+    TurnEnded,
     Upload,
 )
 
@@ -142,6 +145,20 @@ class Conversation:
         """End the running turn."""
         path = calls.within(self.id, "/interrupt")
         return self._connection.ask(calls.post(path, {"clear_queue": clear_queue}))
+
+    # --- turns that no message starts -------------------------------------------------------
+
+    def compact(self, *, wait: float = 0.0) -> TurnEnded:
+        """Put a summary in the place of what the model has read. `wait`: at most 600 seconds."""
+        return self._connection.ask(calls.own_turn(self.id, "compact", None, wait))
+
+    def review(self, target: ReviewTarget | None = None, *, wait: float = 0.0) -> TurnEnded:
+        """Have changes reviewed: what is not committed, or `target`."""
+        return self._connection.ask(calls.review(self.id, target, wait))
+
+    def shell(self, command: str, *, timeout: float | None = None, wait: float = 0.0) -> Ran:
+        """Run a command without sandbox (scope `elevate`); `timeout` is the command's."""
+        return self._connection.ask(calls.shell(self.id, command, timeout, wait))
 
     # --- the conversation itself ------------------------------------------------------------
 

@@ -95,6 +95,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     # messages
     ("POST", f"{_ONE}/messages"),
     ("POST", f"{_ONE}/retry"),
+    ("POST", f"{_ONE}/compact"),
+    ("POST", f"{_ONE}/review"),
+    ("POST", f"{_ONE}/shell"),
     ("GET", f"{_ONE}/queue"),
     ("PUT", f"{_ONE}/queue"),
     ("PATCH", f"{_ONE}/queue/{{submit_id}}"),
