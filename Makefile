@@ -13,7 +13,7 @@ help:
 	@echo "make demo      try the server offline: the real core, a scripted model"
 	@echo "make test      run the tests; skipped ones are listed with their reasons"
 	@echo "make soak      the chaos test until 200 kills; writes benchmarks/results/soak-*.json"
-	@echo "make check     formatting, lint, types, import rules, generated files"
+	@echo "make check     formatting, lint, types, import rules, generated files, breaks of the contract"
 	@echo "make gen       write the generated files (docs, openapi.json)"
 	@echo "make docs      build the site of the documents into site/ (ARGS=serve shows it while you write)"
 	@echo "make format    format the code and fix what the linter can fix"
@@ -45,6 +45,7 @@ check: install
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/gen --check
+	$(BIN)/python -m scripts.breaking
 
 gen: install
 	$(BIN)/python scripts/gen

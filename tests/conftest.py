@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import leaks
+from tests.support import driven, leaks
 from tests.support.server import Server, Site, start
 from tests.support.shared import site_at, watched
 from tests.support.signin import LoginSite
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """No secret may turn up anywhere; and what a test starts can be interrupted, also where the run
-    itself can't be, as in the background of a script."""
+    """No secret may turn up anywhere; every operation is driven; and what a test starts can be
+    interrupted, also where the run itself can't be, as in the background of a script."""
     config.pluginmanager.register(leaks)
+    config.pluginmanager.register(driven)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("SIGQUIT", "SIGHUP"):

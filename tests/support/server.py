@@ -23,6 +23,7 @@ import psutil
 
 from codex_http_server.testing.provider import Provider
 from codex_http_server.testing.reader import PATIENCE, Event, Reader
+from tests.support.driven import DRIVEN
 from tests.support.leaks import WATCH
 
 Json = Any
@@ -233,6 +234,7 @@ def _drain(process: subprocess.Popen[str], lines: list[str]) -> None:
         for line in process.stderr:
             lines.append(line)
             WATCH.look("the log of the server", line)
+            DRIVEN.line(line)
 
 
 def core_record(site: Site) -> Json:
