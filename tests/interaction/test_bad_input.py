@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from codex_http_server.api.app import document
+from codex_http_server.auth.callers import Scope
 from codex_http_server.testing.answers import Gate, Text
+from tests.support.access import bearer, make_token, token_file
 from tests.support.codes import refused
 from tests.support.server import Server
 from tests.support.shared import server_at
@@ -38,6 +40,12 @@ def untouched(server: Server) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def everything(server: Server) -> dict[str, str]:
+    """The header of a caller who may do everything, so that only the id is wrong."""
+    return bearer(make_token(token_file(server.site), "everything", list(Scope)))
+
+
+@pytest.fixture(scope="module")
 def conversation_id(server: Server) -> str:
     """A conversation that all tests may aim at, before any `untouched` looks."""
     return server.conversation()
@@ -57,7 +65,7 @@ def example(schema: dict[str, Any] | None) -> Any:
     if schema is None:
         return None
     required = {name: [] for name in schema.get("required", ())}
-    fit = {"message": "hello", "decision": "accept"}
+    fit = {"message": "hello", "decision": "accept", "command": "true"}
     return required | {name: fit[name] for name in fit if name in schema["properties"]}
 
 
@@ -78,10 +86,12 @@ def routes_with_an_id() -> list[tuple[str, str, Any]]:
 
 @pytest.mark.parametrize(("method", "path", "body"), routes_with_an_id())
 @pytest.mark.usefixtures("untouched")
-def test_an_unknown_conversation_is_404(server: Server, method: str, path: str, body: Any) -> None:
+def test_an_unknown_conversation_is_404(
+    server: Server, everything: dict[str, str], method: str, path: str, body: Any
+) -> None:
     for wrong in (UNKNOWN, "nonsense", "%00", "%ff", "..%2f..%2fetc"):
         there = path.replace("{conversation_id}", wrong).replace("{submit_id}", UNKNOWN)
-        answer = server.client.request(method.upper(), there, json=body)
+        answer = server.client.request(method.upper(), there, json=body, headers=everything)
         expected = "not_found" if "%2f" in wrong else "conversation_not_found"
         refused(answer, 404, expected)
 

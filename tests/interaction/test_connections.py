@@ -349,3 +349,17 @@ def test_a_flood_of_them_harms_nobody(server: Server) -> None:
     for thread in threads:
         thread.join()
     is_well(server)
+
+
+@pytest.mark.parametrize("first", ["/conversations/{}/events", "/events"])
+def test_a_stream_with_a_request_behind_it_ends_when_its_client_leaves(
+    server: Server, first: str
+) -> None:
+    path = first.format(server.conversation())
+    mark = len(server.log)
+    with Line(server.url) as line:
+        line.send(get(path, b"Accept: text/event-stream") + get("/health"))
+        assert line.head() == 200
+    until(lambda: any(f'"path": "{path}"' in text for text in server.log[mark:]), "it ends")
+    is_well(server)
+    assert "a request failed" not in "".join(server.log[mark:])

@@ -16,7 +16,12 @@ from socket import socket
 from typing import Any, Final, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from codex_http_server.api import heads
 from codex_http_server.api.headers import EVERYWHERE, REQUEST_ID
@@ -77,8 +82,8 @@ class Connection(HttpToolsProtocol):
     """
 
     __slots__ = (
-        "_began", "_body", "_door", "_early", "_ending", "_fault", "_framing", "_group",
-        "_in_body", "_in_head", "_next", "_owed", "_raw", "_size", "_taken", "_timer",
+        "_answering", "_began", "_body", "_door", "_early", "_ending", "_fault", "_framing",
+        "_group", "_in_body", "_in_head", "_next", "_owed", "_raw", "_size", "_taken", "_timer",
     )  # fmt: skip
 
     def __init__(self, *, door: Door, **given: Any) -> None:
@@ -91,6 +96,7 @@ class Connection(HttpToolsProtocol):
         self._early = False  # bytes came behind the request for another protocol
         self._next: asyncio.Protocol | None = None  # who takes over behind the answer 101
         self._taken: asyncio.Protocol | None = None  # who has taken over
+        self._answering: RequestResponseCycle | None = None  # the request whose answer runs
         self._owed = 0  # requests that came whole, or are coming, and are not answered
         self._in_head = False
         self._in_body = False
@@ -119,7 +125,21 @@ class Connection(HttpToolsProtocol):
         self._end_timer()
         if self._taken is not None:
             self._taken.connection_lost(exc)
+        self._tell_answering()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _tell_answering(self) -> None:
+        """Tell the request whose answer runs that its client has left. uvicorn tells the newest
+        one only: with others behind it a stream would wait for ever, and an answer be written
+        to a closed transport."""
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._taken is not None:
