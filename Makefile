@@ -13,7 +13,7 @@ help:
 	@echo "make demo      try the server offline: the real core, a scripted model"
 	@echo "make test      run the tests; skipped ones are listed with their reasons"
 	@echo "make soak      the chaos test until 200 kills; writes benchmarks/results/soak-*.json"
-	@echo "make check     formatting, lint, types, import rules, generated files, breaks of the contract"
+	@echo "make check     formatting, lint, types, import rules, generated files, breaks of the contract, the TypeScript package"
 	@echo "make gen       write the generated files (docs, openapi.json)"
 	@echo "make docs      build the site of the documents into site/ (ARGS=serve shows it while you write)"
 	@echo "make format    format the code and fix what the linter can fix"
@@ -24,7 +24,7 @@ help:
 install: $(STAMP)
 
 # A no-op while the locks and the project's metadata are unchanged.
-$(STAMP): pyproject.toml requirements-dev.lock scripts/install
+$(STAMP): pyproject.toml requirements-dev.lock clients/typescript/package-lock.json scripts/install
 	@PYTHON="$(PYTHON)" scripts/install
 	@touch $(STAMP)
 
@@ -46,6 +46,7 @@ check: install
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/gen --check
 	$(BIN)/python -m scripts.breaking
+	$(BIN)/python -m scripts.typescript check
 
 gen: install
 	$(BIN)/python scripts/gen
@@ -65,5 +66,6 @@ lock: install
 	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock $(ARGS)
 
 clean:
+	rm -rf clients/typescript/node_modules clients/typescript/dist clients/typescript/build
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,34 @@
+// Writes dist/: one module for each entry, what they share in chunks, and the declarations; and
+// build/tests/: the test list for Node and for the browser, which imports what is in dist/.
+// eventsource-parser is bundled in, so that the package needs nothing at run time.
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { build } from "esbuild";
+
+const here = join(dirname(fileURLToPath(import.meta.url)), "..");
+process.chdir(here);
+rmSync("dist", { recursive: true, force: true });
+
+const common = { bundle: true, format: "esm", logLevel: "warning" };
+
+await build({
+  ...common,
+  entryPoints: ["src/index.ts"],
+  outdir: "dist",
+  splitting: true,
+  platform: "neutral",
+  mainFields: ["module", "main"],
+  target: ["es2022", "chrome114"],
+  external: ["node:*", "react", "react/*"],
+  sourcemap: true,
+  sourcesContent: false,
+});
+execFileSync(process.execPath, ["node_modules/typescript/lib/tsc.js", "-p", "."], {
+  stdio: "inherit",
+});
+
+await build({ ...common, entryPoints: ["tests/node.ts"], outdir: "build/tests", platform: "node" });
+await build({ ...common, entryPoints: ["tests/browser.ts"], outdir: "build/tests" });

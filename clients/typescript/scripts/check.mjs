@@ -1,0 +1,87 @@
+// Builds the package, packs it, and checks it as its users get it: types of the tests, publint,
+// are-the-types-wrong, and a user's program in a folder of its own, in each way to resolve modules.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = join(dirname(fileURLToPath(import.meta.url)), "..");
+const tool = (path) => join(here, "node_modules", path);
+const TSC = tool("typescript/lib/tsc.js");
+
+/** Run a program; what it prints is shown only where it fails. */
+function run(...command) {
+  try {
+    return execFileSync(process.execPath, command, { cwd: here, encoding: "utf8", stdio: "pipe" });
+  } catch (error) {
+    console.error(`clients/typescript: ${command.join(" ")}\n${error.stdout}${error.stderr}`);
+    process.exit(1);
+  }
+}
+
+const USER = `
+import { CodexClient, Conflict, Reset, type Event } from "codex-http-client";
+
+export async function ask(directory: string): Promise<string> {
+  const conversation = await new CodexClient().create(directory, { title: "Hello" });
+  let text = "";
+  for await (const event of conversation.stream("What is this?", { while_busy: "reject" })) {
+    if (event.type === "item/agentMessage/delta") text += event.text;
+  }
+  for await (const each of conversation.events({ after: 0 })) {
+    if (each instanceof Reset) return each.snapshot.conversation.id;
+    const event: Event = each;
+    if (event.type === "turn/completed") break;
+  }
+  // @ts-expect-error a name that is none
+  await conversation.send("x", { while_bussy: "steer" }).catch((error) => error instanceof Conflict);
+  return text;
+}
+`;
+
+/** The programs of a page. */
+function examples(page) {
+  const text = readFileSync(join(here, page), "utf8");
+  return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, program]) => program);
+}
+
+const programs = [USER, ...examples("README.md"), ...examples("../../docs/guides/typescript.md")];
+const files = programs.map((_, number) => `user${number}.ts`);
+
+/** A project that has the packed package installed, and nothing else. */
+function userIn(folder, tarball) {
+  const installed = join(folder, "node_modules", "codex-http-client");
+  mkdirSync(installed, { recursive: true });
+  execFileSync("tar", ["-xzf", tarball, "-C", installed, "--strip-components=1"]);
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
+  programs.forEach((program, number) => writeFileSync(join(folder, files[number]), program));
+}
+
+const strict = { strict: true, noEmit: true, target: "es2022", lib: ["es2022", "dom"], types: [] };
+const ways = [
+  { ...strict, module: "nodenext" },
+  { ...strict, module: "preserve", moduleResolution: "bundler" },
+];
+
+/** The users' programs have the right types when modules are resolved in this way. */
+function checkTypes(folder, compilerOptions) {
+  const config = { compilerOptions, files };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+  run(TSC, "-p", folder);
+}
+
+run("scripts/build.mjs");
+run(TSC, "-p", "tests");
+const folder = mkdtempSync(join(tmpdir(), "codex-http-client-"));
+try {
+  const npm = join(dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js");
+  const packed = JSON.parse(run(npm, "pack", "--json", "--pack-destination", folder));
+  const tarball = join(folder, (Array.isArray(packed) ? packed[0] : Object.values(packed)[0]).filename);
+  run(tool("publint/src/cli.js"), "run", tarball, "--strict");
+  run(tool("@arethetypeswrong/cli/dist/index.js"), tarball, "--profile", "esm-only", "--format", "ascii");
+  userIn(folder, tarball);
+  for (const way of ways) checkTypes(folder, way);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,7 @@
+/** The whole list, for Node and for the browser. */
+
+import { clientTests } from "./client.test.js";
+import type { Test } from "./harness.js";
+import { streamTests } from "./streams.test.js";
+
+export const tests: Test[] = [...clientTests, ...streamTests];
