@@ -1,4 +1,4 @@
-// Writes dist/: one module for each entry, what they share in chunks, and the declarations; and
+// Writes dist/: one module for each entry, what they share in chunks, and the declarations (not with `--without-types`); and
 // build/tests/: the test list for Node and for the browser, which imports what is in dist/.
 // eventsource-parser is bundled in, so that the package needs nothing at run time.
 import { execFileSync } from "node:child_process";
@@ -26,9 +26,11 @@ await build({
   sourcemap: true,
   sourcesContent: false,
 });
-execFileSync(process.execPath, ["node_modules/typescript/lib/tsc.js", "-p", "."], {
-  stdio: "inherit",
-});
+if (!process.argv.includes("--without-types")) {
+  const tsc = ["node_modules/typescript/lib/tsc.js", "-p", "."];
+  execFileSync(process.execPath, tsc, { stdio: "inherit" });
+}
 
-await build({ ...common, entryPoints: ["tests/node.ts"], outdir: "build/tests", platform: "node" });
+const programs = ["tests/node.ts", "tests/states.ts"];
+await build({ ...common, entryPoints: programs, outdir: "build/tests", platform: "node" });
 await build({ ...common, entryPoints: ["tests/browser.ts"], outdir: "build/tests" });

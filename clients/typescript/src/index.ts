@@ -5,6 +5,7 @@ export { Conversation, type CallOptions, type SendOptions } from "./conversation
 export * from "./errors.js";
 export type { FollowOptions } from "./follow.js";
 export { Login } from "./login.js";
+export { reduce, type State } from "./state.js";
 export { Events, Turn, type EventsOptions } from "./streams.js";
 export type { Token } from "./transport.js";
 export { Reset } from "./types.js";

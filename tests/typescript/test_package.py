@@ -1,10 +1,12 @@
-"""The TypeScript client against a real server: one list of tests, in Node and in Chromium."""
+"""The TypeScript package against a real server: one list of tests, in Node and in Chromium; the
+examples of its guide; its fold of events beside the server's."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from codex_http_server.testing.answers import Command, Step, Text
 from codex_http_server.testing.requests import ModelRequest
 from tests.support.pages import README, ROOT, blocks, text
 from tests.support.prompter import Prompter
+from tests.support.recordings import NAMES, recording, states
 from tests.support.shared import watched
 from tests.support.signin import LoginSite
 from tests.support.typescript import PACKAGE, is_installed, node
@@ -42,10 +45,15 @@ def answer(request: ModelRequest) -> Sequence[Step]:
             return [Text("Yes.")]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def built() -> None:
+    """The package as it is now."""
+    node("scripts/build.mjs", "--without-types")
+
+
 @pytest.fixture(scope="module")
 def prompter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prompter]:
     """One server for all, with somebody signed in."""
-    node("scripts/build.mjs")
     with watched(LoginSite(tmp_path_factory.mktemp("typescript"))) as site:
         site.configure(stream_idle_timeout_ms=60_000)  # the model waits for the tests
         site.issuer.write_login(site.home)
@@ -90,3 +98,10 @@ def test_an_example(prompter: Prompter, program: str, says: str | None) -> None:
 
 def test_every_example_of_the_guide_says_what_comes_of_it() -> None:
     assert len(PAIR.findall(text(PAGE))) == text(PAGE).count("```ts\n") > 5
+
+
+def test_its_fold_of_events_is_the_servers(tmp_path: Path) -> None:
+    told = [{"name": name, **recording(name)} for name in NAMES]
+    folded = tmp_path / "folded.json"
+    folded.write_text(json.dumps([t | {"states": [*states(t["events"])]} for t in told]))
+    assert node(str(BUILD / "states.js"), str(folded)) == ""
