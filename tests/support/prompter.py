@@ -21,21 +21,29 @@ PAGE = b"<!doctype html><link rel=icon href=data:,><script type=module src=/test
 
 class Prompter(ThreadingHTTPServer):
     """`POST /expect`, `/open`, `/restart` as tests/harness.ts of the client sends them; `GET /` is
-    the page and `/tests.js` its script. Owns the server under test. Use with `with`."""
+    the page and `/tests.js` its script. Owns the server under test, which the tests can do
+    without (`serves`). Use with `with`."""
 
     daemon_threads = True
 
-    def __init__(self, site: Site, script: Path) -> None:
+    def __init__(self, site: Site, script: Path, *, serves: bool = True) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.site, self.script = site, script
         self.origin = f"http://127.0.0.1:{self.server_address[1]}"
         self._gates: dict[str, Gate] = {}
-        self.server = start(site, "--allow-origin", self.origin)
+        self._server = start(site, "--allow-origin", self.origin) if serves else None
         self._serving = threading.Thread(target=self.serve_forever)
+
+    @property
+    def server(self) -> Server:
+        """The server under test."""
+        assert self._server, "the tests start their own"
+        return self._server
 
     def setting(self) -> Json:
         """What the tests are told."""
-        return {"url": self.server.url, "stage": self.origin, "project": str(self.site.project)}
+        url = self._server and self._server.url
+        return {"url": url, "stage": self.origin, "project": str(self.site.project)}
 
     def expect(self, body: Json) -> None:
         """Queue what the next response of the model is made of."""
@@ -49,7 +57,7 @@ class Prompter(ThreadingHTTPServer):
         """End the server and start it again at the same address."""
         old = self.server
         old.kill() if body["signal"] == "SIGKILL" else old.stop()
-        self.server = _again(self.site, old, self.origin)
+        self._server = _again(self.site, old, self.origin)
 
     def _step(self, step: Json) -> Act:
         match step:
@@ -67,14 +75,16 @@ class Prompter(ThreadingHTTPServer):
 
     def __enter__(self) -> Self:
         self._serving.start()
-        self.server.wait_ready()
+        if self._server:
+            self._server.wait_ready()
         return self
 
     def __exit__(self, *details: object) -> None:
         self.shutdown()
         self._serving.join(5)
         self.server_close()
-        self.server.__exit__(None, None, None)
+        if self._server:
+            self._server.__exit__(None, None, None)
 
 
 def _again(site: Site, old: Server, origin: str) -> Server:

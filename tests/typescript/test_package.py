@@ -5,21 +5,26 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from playwright.sync_api import Browser
 
 from codex_http_server.testing.answers import Command, Step, Text
 from codex_http_server.testing.requests import ModelRequest
+from tests.support.commands import until
 from tests.support.pages import README, ROOT, blocks, text
 from tests.support.prompter import Prompter
 from tests.support.recordings import NAMES, recording, states
-from tests.support.shared import watched
+from tests.support.shared import site_at, watched
 from tests.support.signin import LoginSite
-from tests.support.typescript import PACKAGE, is_installed, node
+from tests.support.typescript import NODE, PACKAGE, is_installed, node
 
 pytestmark = [
     pytest.mark.core,
@@ -29,6 +34,9 @@ pytestmark = [
 BUILD = PACKAGE / "build" / "tests"
 PAGE = ROOT / "docs" / "guides" / "typescript.md"
 PAIR = re.compile(r"^```ts\n(.*?)^```\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLES: list[tuple[str, str]] = PAIR.findall(text(PAGE))
+STARTING = [each for each in EXAMPLES if "startServer" in each[0]]
+TALKING = [each for each in EXAMPLES if each not in STARTING]
 SHORT = [(block, None) for page in (README, PACKAGE / "README.md") for block in blocks(page, "ts")]
 
 
@@ -65,13 +73,14 @@ def prompter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prompter]:
 def judge(results: list[dict[str, Any]]) -> None:
     """All tests ran, and went well."""
     print(*(f"{each['milliseconds']:6} ms  {each['name']}" for each in results), sep="\n")
-    assert len(results) > 20
     failed = [f"{each['name']}: {each['error']}" for each in results if each["error"] is not None]
     assert not failed, "\n".join(failed)
 
 
 def test_in_node(prompter: Prompter) -> None:
-    judge(json.loads(node(str(BUILD / "node.js"), json.dumps(prompter.setting()))))
+    results = json.loads(node(str(BUILD / "node.js"), json.dumps(prompter.setting())))
+    assert len(results) > 20
+    judge(results)
 
 
 @pytest.mark.browser
@@ -86,7 +95,7 @@ def test_in_chromium(prompter: Prompter, browser: Browser) -> None:
     assert problems == []
 
 
-@pytest.mark.parametrize(("program", "says"), [*PAIR.findall(text(PAGE)), *SHORT])
+@pytest.mark.parametrize(("program", "says"), [*TALKING, *SHORT])
 def test_an_example(prompter: Prompter, program: str, says: str | None) -> None:
     program = program.replace("/path/to/project", str(prompter.site.project))
     program = program.replace("http://127.0.0.1:3032", prompter.server.url)
@@ -97,7 +106,7 @@ def test_an_example(prompter: Prompter, program: str, says: str | None) -> None:
 
 
 def test_every_example_of_the_guide_says_what_comes_of_it() -> None:
-    assert len(PAIR.findall(text(PAGE))) == text(PAGE).count("```ts\n") > 5
+    assert len(EXAMPLES) == text(PAGE).count("```ts\n") > 5
 
 
 def test_its_fold_of_events_is_the_servers(tmp_path: Path) -> None:
@@ -105,3 +114,35 @@ def test_its_fold_of_events_is_the_servers(tmp_path: Path) -> None:
     folded = tmp_path / "folded.json"
     folded.write_text(json.dumps([t | {"states": [*states(t["events"])]} for t in told]))
     assert node(str(BUILD / "states.js"), str(folded)) == ""
+
+
+# --- starting the server from Node ----------------------------------------------------------
+
+
+@pytest.fixture
+def starting(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """What a program that starts the server is told; afterwards no process may be left."""
+    with site_at(tmp_path) as site, Prompter(site, BUILD / "browser.js", serves=False) as prompter:
+        site.configure(stream_idle_timeout_ms=60_000)
+        command = [sys.executable, "-m", "codex_http_server", "serve"]
+        yield {**prompter.setting(), "command": command, "env": site.environment()}
+
+
+def test_a_server_is_started_from_node(starting: dict[str, Any]) -> None:
+    judge(json.loads(node(str(BUILD / "server.js"), json.dumps(starting))))
+
+
+def test_a_server_ends_with_the_program_that_started_it(starting: dict[str, Any]) -> None:
+    program = [str(NODE), str(BUILD / "leaving.js"), json.dumps(starting)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    server = int(done.stdout)
+    until(lambda: not psutil.pid_exists(server), "the server ends", timeout=8)
+
+
+def test_the_example_that_starts_a_server(starting: dict[str, Any]) -> None:
+    ((program, says),) = STARTING
+    example = BUILD / "starting.ts"
+    example.write_text(program)
+    path = f"{NODE.parent}:{starting['env']['PATH']}"  # our command is beside Node
+    assert node(str(example), **starting["env"] | {"PATH": path}) == says
