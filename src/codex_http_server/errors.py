@@ -695,6 +695,13 @@ class SettingsError(StartError):
     exit_code = 2
 
 
+class WebhookSecretUnusable(SettingsError):
+    """The file of the webhook's secret is open to others, can't be read, or holds no secret."""
+
+    code = "webhook_secret_unusable"
+    title = "The webhook's secret can't be used"
+
+
 class TokenFileUnusable(SettingsError):
     """The token file is open to others, belongs to someone else, or is damaged."""
 

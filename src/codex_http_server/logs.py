@@ -28,6 +28,7 @@ SECRET_TEXT = re.compile(
     r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]+"  # RFC 6750 credentials
     r"|\bsk-[A-Za-z0-9_-]{8,}"  # API keys of model providers
     r"|\bch[tscp]_[A-Za-z0-9_-]{16,}"  # our own: tokens, tickets, codes, page sessions
+    r"|\bwhsec_[A-Za-z0-9+/=]{16,}"  # what webhooks are signed with
     r"|(?i:\b(?:ticket|token|access_token)=|[#?&]code=)[^\s&;,'\"]{8,}"  # in addresses and cookies
     r"|(?i:\bcookie:\s*)[^\r\n'\"]+"
     r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # a JSON Web Token
@@ -171,3 +172,5 @@ def _take_over(handler: logging.Handler, level: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = name != "uvicorn.access"
+    # It names the whole address of each request, and some webhooks have their secret in it.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -48,6 +48,11 @@ class Places:
         return self.state / "tokens.json"
 
     @property
+    def webhook_secret(self) -> Path:
+        """What webhooks are signed with, unless `--webhook-secret-file` names another place."""
+        return self.state / "webhook.secret"
+
+    @property
     def page_codes(self) -> Path:
         """One-time codes for the page, as hashes: who can write here may open it (0700)."""
         return self.state / "page-codes"
@@ -81,6 +86,11 @@ class Places:
     def protocol_cache(self) -> Path:
         """What the comparison of the core's protocol found, by binary."""
         return self.state / "protocol.json"
+
+    @property
+    def notify_marks(self) -> Path:
+        """How far webhook and command were told of the event log."""
+        return self.data / "notify.json"
 
     @property
     def uploads(self) -> Path:

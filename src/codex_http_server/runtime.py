@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,11 @@ from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Event
 from codex_http_server.listening import on_path, on_port
 from codex_http_server.logs import get_logger
+from codex_http_server.notify.courier import Courier
+from codex_http_server.notify.marks import Marks
+from codex_http_server.notify.notifier import Notifier
+from codex_http_server.notify.receivers import receivers_of
+from codex_http_server.notify.telling import Receiver
 from codex_http_server.parent import watch_parent
 from codex_http_server.places import Places, places
 from codex_http_server.settings import Settings, default_file
@@ -94,7 +99,14 @@ class Runtime:
     """All parts of one server, put together. `run` ends within 5 s of `stop`."""
 
     def __init__(
-        self, settings: Settings, where: Places, binary: Path, bond: Bond, keyring: Keyring
+        self,
+        settings: Settings,
+        where: Places,
+        binary: Path,
+        bond: Bond,
+        keyring: Keyring,
+        *,
+        receivers: Sequence[Receiver],
     ) -> None:
         self._places = where
         self._binary = binary
@@ -137,6 +149,10 @@ class Runtime:
         self._manager.on_server_event = self._accounts.on_server_event
         self._manager.on_core_state = self._on_core_state
         self._log.open()
+        self._notifier = Notifier(
+            Courier(each, self._log, Marks(where.notify_marks), frozenset(settings.notify_on))
+            for each in receivers
+        )
         self._feed = Feed(self._log, settings.tail_bytes)
         self._manager.is_watched = self._feed.watched
         tickets, sessions = Tickets(), Sessions()
@@ -173,6 +189,7 @@ class Runtime:
             page_codes=where.page_codes,
             roots=settings.root,
             recognise=recognise,
+            notifier=self._notifier,
         )
         self._peers = peers
         self._door = Door(peers.meet, _room(settings.max_connections))
@@ -180,6 +197,7 @@ class Runtime:
 
     def _publish(self, events: list[Event]) -> None:
         self._feed.publish(events)
+        self._notifier.push(events)
 
     def _joined(self) -> tuple[int, ...]:
         """The daemon that is our core, if it is one."""
@@ -202,14 +220,17 @@ class Runtime:
             core = asyncio.create_task(self._engine.run())
             tick = asyncio.create_task(self._manager.run())
             account = asyncio.create_task(self._accounts.run())
+            told = asyncio.create_task(self._notifier.run())
             http = asyncio.create_task(server.serve(sockets=[listening]))
             stopping = asyncio.create_task(self._stop.wait())
-            parts = (core, tick, account, http)
+            parts = (core, tick, account, told, http)
             await asyncio.wait({*parts, stopping}, return_when=asyncio.FIRST_COMPLETED)
             # None of them ends by itself unless it failed.
             failed = [part.exception() for part in parts if part.done()]
             account.cancel()
             await self._close(server, core, tick, http)
+            told.cancel()  # last: it has been told of the turns that the stop has ended
+            await asyncio.wait({told}, timeout=1)
         finally:
             self._peers.close()
             self._log.close()
@@ -331,7 +352,8 @@ async def serve(plan: Plan) -> None:
         )
         listening = held.enter_context(place)
         bond = Bond(settings.adopt_within, os.getppid() if plan.exit_with_parent else None)
-        runtime = Runtime(settings, where, binary, bond, keyring)
+        receivers = receivers_of(settings, where, __version__)
+        runtime = Runtime(settings, where, binary, bond, keyring, receivers=receivers)
 
         if runtime.peer_check == Nothing.name:
             log.warning("this machine does not tell who calls: callers without a token are refused")
@@ -364,7 +386,8 @@ def _secrets(settings: Settings, where: Places) -> list[Path]:
     homes = (where.home, Path.home() / ".codex")
     in_homes = [home / name for home in homes for name in ("", "auth.json", "config.toml")]
     ours = [where.data, where.database, where.state.parent, where.tokens, default_file().parent]
-    given = [settings.token_file] if settings.token_file else []
+    ours.append(where.webhook_secret)
+    given = [each for each in (settings.token_file, settings.webhook_secret_file) if each]
     return [*in_homes, *ours, *given, where.state, Path("/proc")]
 
 

@@ -13,6 +13,7 @@ import pytest
 from codex_http_server.client.where import URL_ENV
 from codex_http_server.doctor.examination import IDS
 from codex_http_server.doctor.results import ok, report
+from codex_http_server.notify.command import VARIABLES
 from codex_http_server.settings import CONFIG_ENV, SETTINGS, TOKEN_ENV, resolve
 from tests.support.contract import SIX
 from tests.support.pages import PAGES, README, ROOT, Snippet, blocks, name, prose, snippets, text
@@ -72,7 +73,7 @@ def test_the_doctors_example_has_the_fields_of_its_report() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_a_variable_that_a_page_names_exists(path: Path) -> None:
-    known = {row.env for row in SETTINGS} | {CONFIG_ENV, TOKEN_ENV, URL_ENV}
+    known = {row.env for row in SETTINGS} | {CONFIG_ENV, TOKEN_ENV, URL_ENV, *VARIABLES}
     named = set(re.findall(r"\bCODEX_HTTP_[A-Z_]*[A-Z]", text(path)))
     assert not named - known
 

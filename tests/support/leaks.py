@@ -24,7 +24,8 @@ from tests.support.secrets import secrets_in
 
 # Answers whose purpose is a secret, by method and path, and commands, by their first word.
 HANDED_OUT = frozenset({("POST", "/tokens"), ("POST", "/tickets"), ("POST", "/session")})
-COMMANDS = frozenset({"token", "open"})
+COMMANDS = frozenset({"token", "open", "notify"})
+KEPT = frozenset({"webhook.secret"})  # files whose purpose is a secret
 NOT_OURS = frozenset({"home", "project", "user", "tmp"})  # folders of a site
 OUR_HEADER = "x-request-id"  # every answer of this server has it, and no other's
 
@@ -79,12 +80,13 @@ class Watch:
 
 def _files(root: Path) -> Iterator[Path]:
     for entry in sorted(root.iterdir()) if root.is_dir() else ():
-        if entry.is_symlink() or entry.name in NOT_OURS:
+        if entry.is_symlink() or entry.name in NOT_OURS | KEPT:
             continue
         if entry.is_file():
             yield entry
         elif entry.is_dir():
-            yield from (path for path in sorted(entry.rglob("*")) if path.is_file())
+            found = sorted(entry.rglob("*"))
+            yield from (path for path in found if path.is_file() and path.name not in KEPT)
 
 
 WATCH = Watch()

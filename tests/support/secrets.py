@@ -36,6 +36,7 @@ MARKS = (
     _ours("chs_", "a ticket"),
     _ours("chp_", "a page's secret"),
     _ours("chc_", "a page's code"),
+    Mark("whsec_", re.compile(r"whsec_[A-Za-z0-9+/]{32}"), "a webhook's secret"),
     Mark("sk-", re.compile(r"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{16,}"), "an API key"),
     Mark("eyJ", re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"), "a JSON Web Token"),
 )

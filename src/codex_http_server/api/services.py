@@ -27,6 +27,7 @@ from codex_http_server.conversations.uploads import Uploads
 from codex_http_server.engine.discovery import Discovery
 from codex_http_server.engine.neighbours import Neighbours
 from codex_http_server.eventlog.base import EventLog
+from codex_http_server.notify.notifier import Notifier
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Services:
     page_codes: Path
     roots: tuple[Path, ...]
     recognise: Callable[[RequestScope], Awaitable[Caller]]
+    notifier: Notifier
     protocol: Protocols = field(default_factory=Protocols)
 
 

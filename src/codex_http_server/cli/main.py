@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from codex_http_server import __version__
-from codex_http_server.cli import attack, demo, doctor, login, serve, token
+from codex_http_server.cli import attack, demo, doctor, login, notify, serve, token
 from codex_http_server.cli.chat.command import chat
 from codex_http_server.cli.open import open_page
 
@@ -29,6 +29,7 @@ app.command("attack")(attack.attack)
 app.command("open")(open_page)
 app.command("chat")(chat)
 app.add_typer(token.app, name="token")
+app.add_typer(notify.app, name="notify")
 
 
 def _version(wanted: bool) -> None:

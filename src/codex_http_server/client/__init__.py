@@ -19,10 +19,12 @@ from codex_http_server.client.errors import (
     ServerNotFound,
     TooMany,
     Unavailable,
+    WebhookRefused,
 )
 from codex_http_server.client.sync.client import Client, Conversation
 from codex_http_server.client.sync.streams import Events, Turn
 from codex_http_server.client.types import Approval, ConversationInfo, Event, Reset, Sent
+from codex_http_server.client.webhooks import verify_webhook
 
 __all__ = [
     "ApiError",
@@ -51,4 +53,6 @@ __all__ = [
     "TooMany",
     "Turn",
     "Unavailable",
+    "WebhookRefused",
+    "verify_webhook",
 ]

@@ -33,6 +33,10 @@ class ProtocolError(ClientError):
     """The answer is not one of this server: something else listens there."""
 
 
+class WebhookRefused(ClientError):
+    """What came is no webhook of this secret, or is too old."""
+
+
 class ApiError(ClientError):
     """The server refused. `extra` has the other fields of its answer (`resolution`, `errors` …);
     `retry_after` is in seconds, None where trying again is no use."""

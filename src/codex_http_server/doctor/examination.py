@@ -18,6 +18,7 @@ from codex_http_server.doctor import (
     environment,
     home,
     login,
+    notify,
     provider,
     server,
     storage,
@@ -47,6 +48,7 @@ CHECKS: Final[tuple[tuple[tuple[str, ...], Check], ...]] = (
     (("memory",), storage.memory),
     (("files",), storage.files),
     (("environment",), environment.environment),
+    (("notify",), notify.notify),
 )
 IDS: Final = tuple(name for names, _ in CHECKS for name in names)
 

@@ -11,10 +11,12 @@ import dataclasses
 import ipaddress
 import math
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 T = TypeVar("T")
 Texts = tuple[str, ...]
@@ -88,6 +90,17 @@ def amount(unit: str, low: float, high: float) -> Kind[float]:
 
     allowed = f"a number of {unit} from {low:g} to {high:g}"
     return Kind(parse=parse, allowed=allowed, metavar=unit.upper(), show=lambda n: f"{n:g}")
+
+
+def words(*known: str) -> Kind[Texts]:
+    """Some of `known`, between commas."""
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ValueError(f"{text!r} is none of them")
+        return text
+
+    return several(parse, allowed=f"some of {', '.join(known)}", metavar="NAME")
 
 
 def optional(kind: Kind[T]) -> Kind[T | None]:
@@ -192,6 +205,34 @@ def parse_origin(text: str) -> str:
     return f"{scheme}://{host}" if plain else f"{scheme}://{host}:{port}"
 
 
+def parse_webhook(text: str) -> str:
+    """An address that notices are sent to: over TLS, or on this machine."""
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not (is_ip(host) or NAME.fullmatch(host)):
+        raise ValueError
+    if not 0 < (parts.port or 80) < 65536:
+        raise ValueError("no such port")
+    if "@" in parts.netloc or parts.fragment:
+        raise ValueError("no user name, no password, no fragment: the secret signs it")
+    if parts.scheme == "http" and not _is_here(host):
+        raise ValueError("http would be read on its way: use https")
+    return text
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine by its name alone."""
+    return host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def parse_command(text: str) -> Texts:
+    """A program and its arguments, quoted as in a shell, which does not run it."""
+    words = tuple(shlex.split(text))
+    if not words or "\0" in text:
+        raise ValueError
+    return words
+
+
 def parse_variable(text: str) -> str:
     """The name of an environment variable that the core may be given."""
     if not VARIABLE.fullmatch(text):
@@ -262,6 +303,18 @@ HOST = Kind(parse=parse_host, allowed="an IP address or a host name", metavar="A
 HOST_NAMES = several(parse_host_name, allowed="host names without scheme and port", metavar="HOST")
 ORIGINS = several(
     parse_origin, allowed="exact origins, scheme://host or scheme://host:port", metavar="ORIGIN"
+)
+WEBHOOK: Kind[Any] = Kind(
+    parse=parse_webhook,
+    allowed="an https address, or an http one of this machine",
+    metavar="URL",
+    show=show_path,
+)
+COMMAND: Kind[Texts] = Kind(
+    parse=parse_command,
+    allowed="a program and its arguments, quoted as in a shell",
+    metavar="COMMAND",
+    show=shlex.join,
 )
 VARIABLES = several(parse_variable, allowed="names of environment variables", metavar="NAME")
 _QUOTAS = several(

@@ -19,6 +19,7 @@ T = TypeVar("T")
 ENV_PREFIX = "CODEX_HTTP_"
 CONFIG_ENV = ENV_PREFIX + "CONFIG"
 TOKEN_ENV = ENV_PREFIX + "TOKEN"  # no setting: a token has no place on a command line or in a file
+NOTICES = ("approval/requested", "turn/completed", "auth/required")
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
@@ -240,6 +241,27 @@ class Settings:
         kinds.amount("hours", 0.01, 8760),
         24.0,
         "How long a background command may outlive its turn.",
+    )
+    webhook_url: str | None = setting(
+        kinds.WEBHOOK,
+        None,
+        "Address that is told when an approval waits, a turn has ended or a login is needed.",
+        shown="none",
+    )
+    webhook_secret_file: Path | None = setting(
+        kinds.PATH,
+        None,
+        "File of the secret that webhooks are signed with (mode 0600).",
+        shown="webhook.secret in the home's state folder, made when there is none",
+    )
+    notify_command: tuple[str, ...] = setting(
+        kinds.COMMAND,
+        (),
+        "Program that is told the same, as JSON on its standard input.",
+        shown="none",
+    )
+    notify_on: tuple[str, ...] = setting(
+        kinds.words(*NOTICES), NOTICES, "Types of the events that webhook and command are told."
     )
     quota: tuple[str, ...] = setting(
         kinds.QUOTAS,

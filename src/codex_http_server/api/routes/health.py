@@ -62,4 +62,4 @@ async def _notes(services: Services) -> list[str]:
     trouble = services.keyring.file.trouble
     others = ", ".join(str(each) for each in await services.neighbours.look())
     told = f"Another process uses this Codex home: {others}. {ADVICE}" if others else None
-    return [note for note in (trouble, told) if note]
+    return [note for note in (trouble, told, *services.notifier.trouble()) if note]
