@@ -291,6 +291,13 @@ class UploadNotFound(NotFound):
     title = "No such upload"
 
 
+class RuleNotFound(NotFound):
+    """There is no rule with this id: it was taken out, or its line was changed."""
+
+    code = "rule_not_found"
+    title = "No such rule"
+
+
 class FileNotThere(NotFound):
     """There is no file and no directory at this path."""
 
@@ -429,6 +436,14 @@ class UploadInUse(Conflict):
 
     code = "upload_in_use"
     title = "The upload is in use"
+
+
+class RuleNotRemovable(Conflict):
+    """This is no rule by itself: it shares a line, or it is other code. Edit the file, which `file`
+    names."""
+
+    code = "rule_not_removable"
+    title = "The rule can't be taken out by itself"
 
 
 class LoginRequired(Conflict):
@@ -667,6 +682,13 @@ class TokensUnusable(Unavailable):
 
     code = "tokens_unusable"
     title = "The token file can't be used"
+
+
+class RulesUnusable(Unavailable):
+    """The folder or the file of the rules can't be read or written; `detail` says why."""
+
+    code = "rules_unusable"
+    title = "The rules can't be used"
 
 
 class LogDamaged(ServerError):

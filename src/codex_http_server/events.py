@@ -58,6 +58,7 @@ CONVERSATION_UPDATED: Final = "conversation/updated"
 CONVERSATION_DELETED: Final = "conversation/deleted"
 FEED_RESET: Final = "feed/reset"
 CORE_STATE: Final = "core/state"
+RULES_CHANGED: Final = "rules/changed"
 MESSAGE_REMOVED: Final = "message/removed"
 HEARTBEAT: Final = "heartbeat"
 
@@ -123,6 +124,11 @@ OURS: Final[dict[str, str]] = {
     FEED_RESET: (
         "The cursor does not belong to this log: forget what you have, read `snapshot`, and go"
         " on from here. `data`: `{reason, head, log_id, snapshot}`; sent without an id."
+    ),
+    RULES_CHANGED: (
+        "A rule was taken back, on `/events`. `data`: `{reason, rule, by, at, held_by}`; `reason`"
+        " is `removed`, `rule` its id, kind, file and text, `held_by` the conversations that go by"
+        " it until they are loaded anew. A rule that was added: see `approval/resolved`."
     ),
     CORE_STATE: (
         "The Codex core changed state. `data`: `{state, version, reason}`. Logged once, on"

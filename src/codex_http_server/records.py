@@ -55,6 +55,7 @@ class ConversationRecord(msgspec.Struct, kw_only=True):
     resolved_sandbox: dict[str, Any] = {}
     tools: list[dict[str, Any]] = []  # tools that its clients run, in the core's form
     archived: bool = False
+    reload: bool = False  # its thread is to be loaded anew as soon as it is quiet
     held: bool = False  # all was stopped: what waits is not sent until someone says so
     status: Literal["idle", "running"] = "idle"
     begins: bool = False  # the core was asked for a turn of its own and may have begun it

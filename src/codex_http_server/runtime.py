@@ -46,6 +46,7 @@ from codex_http_server.conversations.files import Files
 from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.manager import Manager
 from codex_http_server.conversations.quota import quotas
+from codex_http_server.conversations.rules import Rules
 from codex_http_server.conversations.uploads import UploadLimits, Uploads
 from codex_http_server.conversations.watchdog import Limits
 from codex_http_server.db import MEND
@@ -61,6 +62,7 @@ from codex_http_server.engine.lock import ServerLock
 from codex_http_server.engine.meeting import meet
 from codex_http_server.engine.neighbours import Neighbours
 from codex_http_server.engine.process import find_core
+from codex_http_server.engine.rulefiles import RuleFiles
 from codex_http_server.engine.strays import MARK as CORE_MARK
 from codex_http_server.errors import (
     LogDamaged,
@@ -164,6 +166,7 @@ class Runtime:
             attempts=Attempts(),
             require_token=settings.require_token,
         )
+        self._rules = Rules(RuleFiles(where.home), self._manager, self._log)
         discovery = Discovery(self._engine.ask)
         self._services = Services(
             version=__version__,
@@ -183,6 +186,7 @@ class Runtime:
             max_upload=settings.max_upload,
             uploads=uploads,
             files=Files(settings.root, _secrets(settings, where), discovery.files),
+            rules=self._rules,
             keyring=keyring,
             tickets=tickets,
             sessions=sessions,
@@ -240,6 +244,7 @@ class Runtime:
     async def _recover(self) -> None:
         try:
             await self._manager.recover()
+            self._rules.recover()
         except LogDamaged as error:
             raise LogUnusable(error.detail, hint=MEND) from error
 

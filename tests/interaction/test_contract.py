@@ -127,6 +127,7 @@ GETS: dict[str, type[BaseModel]] = {
     "/config?layers=1": schemas.ConfigView,
     "/mcp-servers": schemas.CoreList,
     "/session": schemas.SessionView,
+    "/rules": schemas.RuleList,
     "/tokens": schemas.TokenList,
 }
 

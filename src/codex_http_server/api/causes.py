@@ -69,6 +69,7 @@ FILE: Final[Codes] = frozenset(
 )
 LOGIN: Final[Codes] = CORE | {"login_issuer_failed"}
 TOKENS: Final[Codes] = frozenset({"tokens_unusable"})
+RULES: Final[Codes] = frozenset({"rules_unusable"})
 
 # --- the rows -------------------------------------------------------------------------------
 
@@ -152,6 +153,8 @@ ROWS: Final[dict[Operation, Codes]] = {
     ("POST", f"{_ONE}/approvals/{{approval_id}}"): (
         THERE | {"approval_not_found", "approval_ended", "decision_not_offered"}
     ),
+    ("GET", "/rules"): RULES | _LOG,
+    ("DELETE", "/rules/{rule_id}"): RULES | {"rule_not_found", "rule_not_removable"},
     # what the core offers
     ("GET", "/models"): CORE,
     ("GET", "/features"): CORE,

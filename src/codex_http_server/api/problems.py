@@ -55,6 +55,7 @@ STATUS: Final[dict[str, int]] = {
     "turn_not_found": 404,
     "message_not_found": 404,
     "upload_not_found": 404,
+    "rule_not_found": 404,
     "file_not_found": 404,
     "login_not_found": 404,
     "token_not_found": 404,
@@ -78,6 +79,7 @@ STATUS: Final[dict[str, int]] = {
     "approval_ended": 409,
     "queue_full": 409,
     "upload_in_use": 409,
+    "rule_not_removable": 409,
     "login_required": 409,
     "login_in_progress": 409,
     "login_port_taken": 409,
@@ -116,6 +118,7 @@ STATUS: Final[dict[str, int]] = {
     "stopping": 503,
     "too_many_connections": 503,
     "tokens_unusable": 503,
+    "rules_unusable": 503,
     "storage_full": 507,
     "uploads_full": 507,
 }

@@ -739,3 +739,59 @@ class Problem(Answer):
     request_id: str
     hint: str | None = None
     errors: list[FieldProblem] | None = None
+
+
+class RuleAdded(Answer):
+    """The newest approval that asked for the rule."""
+
+    by: str
+    at: str
+    conversation_id: str
+    approval_id: str
+
+
+class RuleView(Answer):
+    """A statement of a `.rules` file. `kind` is `prefix` (commands that begin with `pattern`, in
+    which a list is a choice), `network` (a `host`) or `other` (code that is only shown). `lines`:
+    where it begins, more than once where it is repeated. `added` is null where no approval is known
+    that asked for it: it was written by hand, or by another client."""
+
+    id: str
+    kind: Literal["prefix", "network", "other"]
+    decision: str | None
+    pattern: list[str | list[str]] | None
+    host: str | None
+    protocol: str | None
+    justification: str | None
+    file: str
+    lines: list[int]
+    text: str
+    removable: bool
+    why_not: str | None
+    added: RuleAdded | None
+
+
+class RuleList(Answer):
+    """All rules, by file and in order. `folder` is where the files are."""
+
+    folder: str
+    data: list[RuleView]
+
+
+class RuleHold(Answer):
+    """Whether something still goes by a removed rule. `means` says it in words."""
+
+    state: Literal["none", "some", "joined", "unknown"]
+    means: str
+
+
+class RuleRemoved(Answer):
+    """A rule that is gone from its file. `reloaded`: loaded conversations that go by the files as
+    they are now. `held_by`: those that still go by the rule."""
+
+    removed: RuleView
+    by: str
+    at: str
+    reloaded: list[str]
+    held_by: list[str]
+    hold: RuleHold

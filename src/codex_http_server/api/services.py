@@ -23,6 +23,7 @@ from codex_http_server.auth.tickets import Tickets
 from codex_http_server.conversations.feed import Feed
 from codex_http_server.conversations.files import Files
 from codex_http_server.conversations.manager import Manager
+from codex_http_server.conversations.rules import Rules
 from codex_http_server.conversations.uploads import Uploads
 from codex_http_server.engine.discovery import Discovery
 from codex_http_server.engine.neighbours import Neighbours
@@ -58,6 +59,7 @@ class Services:
     max_upload: int
     uploads: Uploads
     files: Files
+    rules: Rules
     keyring: Keyring
     tickets: Tickets
     sessions: Sessions

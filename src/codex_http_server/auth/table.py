@@ -84,6 +84,8 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     ("GET", f"{_ONE}/approvals"): Scope.READ,
     ("GET", f"{_ONE}/approvals/{{approval_id}}"): Scope.READ,
     ("POST", f"{_ONE}/approvals/{{approval_id}}"): Scope.APPROVE,
+    ("GET", "/rules"): Scope.READ,
+    ("DELETE", "/rules/{rule_id}"): Scope.ADMIN,
     # what the core offers
     ("GET", "/models"): Scope.READ,
     ("GET", "/features"): Scope.READ,

@@ -170,6 +170,14 @@ def shell(conversation_id: str, command: str, timeout: float | None, wait: float
     return own_turn(conversation_id, "shell", body, wait)
 
 
+# --- rules ----------------------------------------------------------------------------------
+
+
+def rule(rule_id: str) -> Call[Any]:
+    """Take a rule back."""
+    return Call("DELETE", f"/rules/{quote(rule_id, safe='')}")
+
+
 # --- uploads --------------------------------------------------------------------------------
 
 

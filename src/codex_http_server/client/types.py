@@ -226,6 +226,45 @@ class Answer(TypedDict, total=False):
     result: Any
 
 
+class RuleAdded(TypedDict):
+    """The newest approval that asked for a rule."""
+
+    by: str
+    at: str
+    conversation_id: str
+    approval_id: str
+
+
+class Rule(TypedDict):
+    """A statement of the core's rules. In `pattern` a list is a choice; `why_not` says why it can't
+    be taken back by itself."""
+
+    id: str
+    kind: Literal["prefix", "network", "other"]
+    decision: str | None
+    pattern: list[str | list[str]] | None
+    host: str | None
+    protocol: str | None
+    justification: str | None
+    file: str
+    lines: list[int]
+    text: str
+    removable: bool
+    why_not: str | None
+    added: RuleAdded | None
+
+
+class RemovedRule(TypedDict):
+    """A rule that was taken back, and who still goes by it."""
+
+    removed: Rule
+    by: str
+    at: str
+    reloaded: list[str]
+    held_by: list[str]
+    hold: Json
+
+
 class ReviewTarget(TypedDict, total=False):
     """What to review; which fields go with which `type`, the route says."""
 

@@ -210,6 +210,10 @@ class Control(Protocol):
         """Begin a turn that runs a command without sandbox. Its id comes with its first event."""
         ...
 
+    async def loaded(self) -> list[str]:
+        """The threads that the core has in memory, whoever loaded them; 1000 at most."""
+        ...
+
     async def active(self) -> list[str]:
         """The loaded threads that have a turn running, whoever began it."""
         ...

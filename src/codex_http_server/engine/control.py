@@ -126,11 +126,15 @@ class ThreadControl:
         with refusals():
             await self._ask("thread/shellCommand", params)
 
+    async def loaded(self) -> list[str]:
+        with refusals():
+            answer = await self._ask("thread/loaded/list", {"limit": MOST})
+            return msgspec.json.decode(answer)["data"]
+
     async def active(self) -> list[str]:
         found: list[str] = []
         with refusals():
-            answer = msgspec.json.decode(await self._ask("thread/loaded/list", {"limit": MOST}))
-            for thread_id in answer["data"]:
+            for thread_id in await self.loaded():
                 read = await self._ask("thread/read", {"threadId": thread_id})
                 status: dict[str, Any] = msgspec.json.decode(read)["thread"].get("status") or {}
                 if status.get("type") == "active":

@@ -22,7 +22,8 @@ VERIFICATION: Final = "openai/userVerification"  # its answer holds a proof of w
 
 _EDITS: Final = ("accept", "acceptForSession", "decline", "cancel")
 # What holds beyond the session, or changes rules.
-_PERSISTENT: Final = frozenset({"acceptWithExecpolicyAmendment", "applyNetworkPolicyAmendment"})
+AMENDMENTS: Final = ("acceptWithExecpolicyAmendment", "applyNetworkPolicyAmendment")
+_PERSISTENT: Final = frozenset(AMENDMENTS)
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -236,6 +237,15 @@ def _check_content(content: Json, request: Json) -> None:
 
 def _invalid(field: str, message: str) -> Invalid:
     return Invalid(f"{field}: {message}.", errors=[{"field": field, "message": message}])
+
+
+def asked_for(answer: Any) -> Json:
+    """The rule that an answer to the core has it remember: `pattern`, or `host` and `action`;
+    nothing where it is none."""
+    decision = _object(_object(answer).get("decision"))
+    command = _object(decision.get(AMENDMENTS[0]))
+    host = _object(_object(decision.get(AMENDMENTS[1])).get("network_policy_amendment"))
+    return host or {"pattern": command.get("execpolicy_amendment")}
 
 
 def shown(answer: Json, request: Any) -> Json:

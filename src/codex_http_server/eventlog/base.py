@@ -263,6 +263,11 @@ class EventLog(Protocol):
         None: of every conversation."""
         ...
 
+    async def remembered(self, decisions: Sequence[str]) -> list[ApprovalRecord]:
+        """The newest 1000 approvals that ended with one of these decisions, or one that begins
+        with it; newest first."""
+        ...
+
     async def open_approvals(self, conversation_id: str) -> list[ApprovalRecord]:
         """Approvals that wait, or whose answer the core may not have; oldest first."""
         ...

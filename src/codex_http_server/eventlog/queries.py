@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from codex_http_server.eventlog import history, ledger, rows
@@ -277,6 +277,13 @@ class Queries:
         where = " AND ".join(clauses) or "1"
         sql = f"SELECT body FROM approval WHERE {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
         return [rows.approval_of(body) for body in await self._bodies(sql, (*values, limit))]
+
+    async def remembered(self, decisions: Sequence[str]) -> list[ApprovalRecord]:
+        # Nothing else in the record has a decision's name in this place.
+        words = [f'"decision":"{decision}'.encode() for decision in decisions]
+        wanted = " OR ".join("instr(body, ?) > 0" for _ in words)
+        sql = f"SELECT body FROM approval WHERE {wanted} ORDER BY id DESC LIMIT 1000"  # noqa: S608
+        return [rows.approval_of(body) for body in await self._bodies(sql, tuple(words))]
 
     async def open_approvals(self, conversation_id: str) -> list[ApprovalRecord]:
         sql = "SELECT body FROM approval WHERE conv = ? AND state <> 'ended' ORDER BY id"

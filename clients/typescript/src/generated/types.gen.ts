@@ -2150,6 +2150,149 @@ export type RpcAnswer = {
 };
 
 /**
+ * RuleAdded
+ *
+ * The newest approval that asked for the rule.
+ */
+export type RuleAdded = {
+    /**
+     * By
+     */
+    by: string;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Conversation Id
+     */
+    conversation_id: string;
+    /**
+     * Approval Id
+     */
+    approval_id: string;
+};
+
+/**
+ * RuleHold
+ *
+ * Whether something still goes by a removed rule. `means` says it in words.
+ */
+export type RuleHold = {
+    /**
+     * State
+     */
+    state: 'none' | 'some' | 'joined' | 'unknown';
+    /**
+     * Means
+     */
+    means: string;
+};
+
+/**
+ * RuleList
+ *
+ * All rules, by file and in order. `folder` is where the files are.
+ */
+export type RuleList = {
+    /**
+     * Folder
+     */
+    folder: string;
+    /**
+     * Data
+     */
+    data: Array<RuleView>;
+};
+
+/**
+ * RuleRemoved
+ *
+ * A rule that is gone from its file. `reloaded`: loaded conversations that go by the files as
+ * they are now. `held_by`: those that still go by the rule.
+ */
+export type RuleRemoved = {
+    removed: RuleView;
+    /**
+     * By
+     */
+    by: string;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Reloaded
+     */
+    reloaded: Array<string>;
+    /**
+     * Held By
+     */
+    held_by: Array<string>;
+    hold: RuleHold;
+};
+
+/**
+ * RuleView
+ *
+ * A statement of a `.rules` file. `kind` is `prefix` (commands that begin with `pattern`, in
+ * which a list is a choice), `network` (a `host`) or `other` (code that is only shown). `lines`:
+ * where it begins, more than once where it is repeated. `added` is null where no approval is known
+ * that asked for it: it was written by hand, or by another client.
+ */
+export type RuleView = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Kind
+     */
+    kind: 'prefix' | 'network' | 'other';
+    /**
+     * Decision
+     */
+    decision: string | null;
+    /**
+     * Pattern
+     */
+    pattern: Array<string | Array<string>> | null;
+    /**
+     * Host
+     */
+    host: string | null;
+    /**
+     * Protocol
+     */
+    protocol: string | null;
+    /**
+     * Justification
+     */
+    justification: string | null;
+    /**
+     * File
+     */
+    file: string;
+    /**
+     * Lines
+     */
+    lines: Array<number>;
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Removable
+     */
+    removable: boolean;
+    /**
+     * Why Not
+     */
+    why_not: string | null;
+    added: RuleAdded | null;
+};
+
+/**
  * Scope
  *
  * One right. A caller has any number of them; none contains another.
@@ -3141,7 +3284,7 @@ export type Problem = {
      * Detail
      */
     detail: string;
-    code: 'agent_self_access' | 'answer_not_kept' | 'approval_ended' | 'approval_not_found' | 'bad_cursor' | 'bad_request' | 'body_timeout' | 'body_too_large' | 'config_version_conflict' | 'conflict' | 'conversation_archived' | 'conversation_busy' | 'conversation_has_forks' | 'conversation_not_found' | 'conversation_open_elsewhere' | 'core_refused' | 'core_timeout' | 'core_unavailable' | 'decision_not_offered' | 'elevate_required' | 'file_not_found' | 'file_protected' | 'file_unreadable' | 'forbidden' | 'forwarded_not_allowed' | 'headers_timeout' | 'headers_too_large' | 'host_not_allowed' | 'idempotency_key_reused' | 'image_too_large' | 'internal' | 'invalid_code' | 'invalid_image' | 'invalid_request' | 'invalid_ticket' | 'invalid_token' | 'invalid_working_directory' | 'item_not_found' | 'log_damaged' | 'login_ended' | 'login_in_progress' | 'login_issuer_failed' | 'login_not_found' | 'login_port_taken' | 'login_required' | 'login_state_mismatch' | 'mcp_server_not_found' | 'message_not_found' | 'message_too_large' | 'method_not_allowed' | 'method_not_passed' | 'no_running_turn' | 'not_found' | 'not_json' | 'nothing_to_retry' | 'origin_not_allowed' | 'other_user' | 'outside_roots' | 'override_needs_new_turn' | 'peer_unknown' | 'queue_full' | 'quota_exceeded' | 'request_in_progress' | 'scope_required' | 'skill_not_found' | 'stopping' | 'storage_full' | 'target_too_long' | 'terminal_not_found' | 'token_in_url' | 'token_name_taken' | 'token_not_found' | 'token_required' | 'tokens_unusable' | 'too_many_attempts' | 'too_many_connections' | 'too_many_requests' | 'turn_had_effects' | 'turn_not_found' | 'turn_not_steerable' | 'unauthorized' | 'unavailable' | 'unsupported_image' | 'upgrade_required' | 'upload_in_use' | 'upload_not_found' | 'uploads_full';
+    code: 'agent_self_access' | 'answer_not_kept' | 'approval_ended' | 'approval_not_found' | 'bad_cursor' | 'bad_request' | 'body_timeout' | 'body_too_large' | 'config_version_conflict' | 'conflict' | 'conversation_archived' | 'conversation_busy' | 'conversation_has_forks' | 'conversation_not_found' | 'conversation_open_elsewhere' | 'core_refused' | 'core_timeout' | 'core_unavailable' | 'decision_not_offered' | 'elevate_required' | 'file_not_found' | 'file_protected' | 'file_unreadable' | 'forbidden' | 'forwarded_not_allowed' | 'headers_timeout' | 'headers_too_large' | 'host_not_allowed' | 'idempotency_key_reused' | 'image_too_large' | 'internal' | 'invalid_code' | 'invalid_image' | 'invalid_request' | 'invalid_ticket' | 'invalid_token' | 'invalid_working_directory' | 'item_not_found' | 'log_damaged' | 'login_ended' | 'login_in_progress' | 'login_issuer_failed' | 'login_not_found' | 'login_port_taken' | 'login_required' | 'login_state_mismatch' | 'mcp_server_not_found' | 'message_not_found' | 'message_too_large' | 'method_not_allowed' | 'method_not_passed' | 'no_running_turn' | 'not_found' | 'not_json' | 'nothing_to_retry' | 'origin_not_allowed' | 'other_user' | 'outside_roots' | 'override_needs_new_turn' | 'peer_unknown' | 'queue_full' | 'quota_exceeded' | 'request_in_progress' | 'rule_not_found' | 'rule_not_removable' | 'rules_unusable' | 'scope_required' | 'skill_not_found' | 'stopping' | 'storage_full' | 'target_too_long' | 'terminal_not_found' | 'token_in_url' | 'token_name_taken' | 'token_not_found' | 'token_required' | 'tokens_unusable' | 'too_many_attempts' | 'too_many_connections' | 'too_many_requests' | 'turn_had_effects' | 'turn_not_found' | 'turn_not_steerable' | 'unauthorized' | 'unavailable' | 'unsupported_image' | 'upgrade_required' | 'upload_in_use' | 'upload_not_found' | 'uploads_full';
     /**
      * Request Id
      */
@@ -8953,6 +9096,203 @@ export type AnswerApprovalResponses = {
 };
 
 export type AnswerApprovalResponse = AnswerApprovalResponses[keyof AnswerApprovalResponses];
+
+export type ListRulesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/rules';
+};
+
+export type ListRulesErrors = {
+    /**
+     * The request can't be read (`bad_request`); A token does not belong in a URL (`token_in_url`).
+     */
+    400: Problem & {
+        code?: 'bad_request' | 'token_in_url';
+    };
+    /**
+     * Not a valid ticket (`invalid_ticket`); Not a valid token (`invalid_token`); A token is needed (`token_required`).
+     */
+    401: Problem & {
+        code?: 'invalid_ticket' | 'invalid_token' | 'token_required';
+    };
+    /**
+     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`); This needs another scope (`scope_required`).
+     */
+    403: Problem & {
+        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown' | 'scope_required';
+    };
+    /**
+     * The headers did not arrive in time (`headers_timeout`).
+     */
+    408: Problem & {
+        code?: 'headers_timeout';
+    };
+    /**
+     * The address is too long (`target_too_long`).
+     */
+    414: Problem & {
+        code?: 'target_too_long';
+    };
+    /**
+     * Not this host (`host_not_allowed`).
+     */
+    421: Problem & {
+        code?: 'host_not_allowed';
+    };
+    /**
+     * Too many wrong tokens (`too_many_attempts`); Too many at once (`too_many_requests`).
+     */
+    429: Problem & {
+        code?: 'too_many_attempts' | 'too_many_requests';
+    };
+    /**
+     * The headers are too large (`headers_too_large`).
+     */
+    431: Problem & {
+        code?: 'headers_too_large';
+    };
+    /**
+     * Internal error (`internal`); The event log is damaged (`log_damaged`).
+     */
+    500: Problem & {
+        code?: 'internal' | 'log_damaged';
+    };
+    /**
+     * The rules can't be used (`rules_unusable`); Too many connections (`too_many_connections`).
+     */
+    503: Problem & {
+        code?: 'rules_unusable' | 'too_many_connections';
+    };
+    /**
+     * The event log can't be written (`storage_full`).
+     */
+    507: Problem & {
+        code?: 'storage_full';
+    };
+};
+
+export type ListRulesError = ListRulesErrors[keyof ListRulesErrors];
+
+export type ListRulesResponses = {
+    /**
+     * Successful Response
+     */
+    200: RuleList;
+};
+
+export type ListRulesResponse = ListRulesResponses[keyof ListRulesResponses];
+
+export type RemoveRuleData = {
+    body?: never;
+    path: {
+        /**
+         * Rule Id
+         */
+        rule_id: string;
+    };
+    query?: never;
+    url: '/rules/{rule_id}';
+};
+
+export type RemoveRuleErrors = {
+    /**
+     * The request can't be read (`bad_request`); A token does not belong in a URL (`token_in_url`).
+     */
+    400: Problem & {
+        code?: 'bad_request' | 'token_in_url';
+    };
+    /**
+     * Not a valid ticket (`invalid_ticket`); Not a valid token (`invalid_token`); A token is needed (`token_required`).
+     */
+    401: Problem & {
+        code?: 'invalid_ticket' | 'invalid_token' | 'token_required';
+    };
+    /**
+     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`); This needs another scope (`scope_required`).
+     */
+    403: Problem & {
+        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown' | 'scope_required';
+    };
+    /**
+     * Not found (`not_found`); No such rule (`rule_not_found`).
+     */
+    404: Problem & {
+        code?: 'not_found' | 'rule_not_found';
+    };
+    /**
+     * The body did not arrive in time (`body_timeout`); The headers did not arrive in time (`headers_timeout`).
+     */
+    408: Problem & {
+        code?: 'body_timeout' | 'headers_timeout';
+    };
+    /**
+     * The rule can't be taken out by itself (`rule_not_removable`).
+     */
+    409: Problem & {
+        code?: 'rule_not_removable';
+    };
+    /**
+     * The body is too large (`body_too_large`).
+     */
+    413: Problem & {
+        code?: 'body_too_large';
+    };
+    /**
+     * The address is too long (`target_too_long`).
+     */
+    414: Problem & {
+        code?: 'target_too_long';
+    };
+    /**
+     * The body must be JSON (`not_json`).
+     */
+    415: Problem & {
+        code?: 'not_json';
+    };
+    /**
+     * Not this host (`host_not_allowed`).
+     */
+    421: Problem & {
+        code?: 'host_not_allowed';
+    };
+    /**
+     * Too many wrong tokens (`too_many_attempts`); Too many at once (`too_many_requests`).
+     */
+    429: Problem & {
+        code?: 'too_many_attempts' | 'too_many_requests';
+    };
+    /**
+     * The headers are too large (`headers_too_large`).
+     */
+    431: Problem & {
+        code?: 'headers_too_large';
+    };
+    /**
+     * Internal error (`internal`).
+     */
+    500: Problem & {
+        code?: 'internal';
+    };
+    /**
+     * The rules can't be used (`rules_unusable`); Too many connections (`too_many_connections`).
+     */
+    503: Problem & {
+        code?: 'rules_unusable' | 'too_many_connections';
+    };
+};
+
+export type RemoveRuleError = RemoveRuleErrors[keyof RemoveRuleErrors];
+
+export type RemoveRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: RuleRemoved;
+};
+
+export type RemoveRuleResponse = RemoveRuleResponses[keyof RemoveRuleResponses];
 
 export type ReadConversationEventsData = {
     body?: never;

@@ -26,7 +26,9 @@ from codex_http_server.client.types import (
     MessageOptions,
     QueuedMessage,
     Ran,
+    RemovedRule,
     ReviewTarget,
+    Rule,
     Sent,
     TurnEnded,
     Upload,
@@ -71,6 +73,14 @@ class AsyncClient:
     def approvals(self) -> AsyncIterator[Approval]:
         """What the core asks and nobody has answered, in all conversations, newest first."""
         return self._connection.each(Call("GET", "/approvals"))
+
+    async def rules(self) -> list[Rule]:
+        """What Codex need not ask about, or must refuse: remembered, or written by hand."""
+        return (await self._connection.ask(Call("GET", "/rules")))["data"]
+
+    async def remove_rule(self, rule_id: str) -> RemovedRule:
+        """Take one back (scope `admin`). `held_by` names conversations that still go by it."""
+        return await self._connection.ask(calls.rule(rule_id))
 
     async def upload(self, image: bytes | str | Path, media_type: str | None = None) -> Upload:
         """Send an image (a file, or its bytes with their media type) for messages to name."""

@@ -37,6 +37,7 @@ _IDS: Final = {
     "{upload_id}": "0" * 32,
     "{name}": "none.js",
     "{server_name}": "none",
+    "{rule_id}": "none",
 }
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -89,6 +90,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     ("GET", f"{_ONE}/approvals"),
     ("GET", f"{_ONE}/approvals/{{approval_id}}"),
     ("POST", f"{_ONE}/approvals/{{approval_id}}"),
+    ("GET", "/rules"),
+    ("DELETE", "/rules/{rule_id}"),
     # files
     ("GET", "/files"),
     ("GET", "/files/search"),
