@@ -16,7 +16,7 @@ const common = { bundle: true, format: "esm", logLevel: "warning" };
 
 await build({
   ...common,
-  entryPoints: { index: "src/index.ts", server: "src/server/index.ts" },
+  entryPoints: { index: "src/index.ts", react: "src/react/index.ts", server: "src/server/index.ts" },
   outdir: "dist",
   splitting: true,
   platform: "neutral",
@@ -36,4 +36,5 @@ if (!process.argv.includes("--without-types")) {
 
 const programs = ["tests/node.ts", "tests/states.ts", "tests/server.ts", "tests/leaving.ts"];
 await build({ ...common, entryPoints: programs, outdir: "build/tests", platform: "node" });
-await build({ ...common, entryPoints: ["tests/browser.ts"], outdir: "build/tests" });
+const page = { define: { "process.env.NODE_ENV": '"development"' }, platform: "browser" };
+await build({ ...common, ...page, entryPoints: ["tests/browser.ts"], outdir: "build/tests" });

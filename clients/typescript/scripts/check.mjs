@@ -1,7 +1,7 @@
 // Builds the package, packs it, and checks it as its users get it: types of the tests, publint,
 // are-the-types-wrong, and a user's program in a folder of its own, in each way to resolve modules.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,22 +43,24 @@ export async function ask(directory: string): Promise<string> {
 /** The programs of a page. */
 function examples(page) {
   const text = readFileSync(join(here, page), "utf8");
-  return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, program]) => program);
+  return [...text.matchAll(/^```tsx?\n(.*?)^```$/gms)].map(([, program]) => program);
 }
 
 const programs = [USER, ...examples("README.md"), ...examples("../../docs/guides/typescript.md")];
-const files = programs.map((_, number) => `user${number}.ts`);
+const files = programs.map((_, number) => `user${number}.tsx`);
 
-/** A project that has the packed package installed, and nothing else. */
+/** A project that has the packed package installed, React's types, and nothing else. */
 function userIn(folder, tarball) {
   const installed = join(folder, "node_modules", "codex-http-client");
   mkdirSync(installed, { recursive: true });
   execFileSync("tar", ["-xzf", tarball, "-C", installed, "--strip-components=1"]);
+  symlinkSync(tool("@types"), join(folder, "node_modules", "@types")); // those of React
+  symlinkSync(tool("csstype"), join(folder, "node_modules", "csstype"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
   programs.forEach((program, number) => writeFileSync(join(folder, files[number]), program));
 }
 
-const strict = { strict: true, noEmit: true, target: "es2022", lib: ["es2022", "dom"], types: [] };
+const strict = { strict: true, noEmit: true, target: "es2022", lib: ["es2022", "dom", "dom.iterable"], types: [], jsx: "react-jsx" };
 const ways = [
   { ...strict, module: "nodenext" },
   { ...strict, module: "preserve", moduleResolution: "bundler" },

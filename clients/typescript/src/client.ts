@@ -1,5 +1,6 @@
 /** `CodexClient`: what a program begins with. */
 
+import { AllEvents, type AllEventsOptions } from "./all.js";
 import { Conversation } from "./conversation.js";
 import { createClient, createConfig } from "./generated/client/index.js";
 import { Api, type AuthStatus, type StartLogin, type UploadView } from "./generated/index.js";
@@ -75,6 +76,11 @@ export class CodexClient {
       bodySerializer: null, // its bytes as they are
       headers: { "Content-Type": image.type },
     });
+  }
+
+  /** The events of all conversations, of the account and the server, on one connection. */
+  events(options: AllEventsOptions = {}): AllEvents {
+    return new AllEvents(this.transport, this.api, options);
   }
 
   // --- signing in ----------------------------------------------------------------------------

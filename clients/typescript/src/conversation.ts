@@ -2,7 +2,14 @@
 
 import { ProtocolError } from "./errors.js";
 import type { FollowOptions } from "./follow.js";
-import type { Api, DeleteConversationData, Fork, Interrupted } from "./generated/index.js";
+import type {
+  Api,
+  DeleteConversationData,
+  Fork,
+  Interrupted,
+  ItemPage,
+  ListItemsData,
+} from "./generated/index.js";
 import { paged } from "./pages.js";
 import { Events, Turn, type EventsOptions } from "./streams.js";
 import { newKey, type Call, type Transport } from "./transport.js";
@@ -135,6 +142,11 @@ export class Conversation {
     const found = await this.api.getConversation({ path: this.path, query, ...options });
     if (!("log_id" in found)) throw new ProtocolError("The answer is no snapshot.");
     return found;
+  }
+
+  /** Items by pages, both ways: `before` or `after` a seq. */
+  async items(wanted: ListItemsData["query"] = {}): Promise<ItemPage> {
+    return await this.api.listItems({ path: this.path, query: wanted });
   }
 
   /** Change its title, or what its next turns run under. */

@@ -84,8 +84,13 @@ export abstract class Follow<Item> implements AsyncIterable<Item> {
       this.read = this.seq = event.seq;
       return true;
     }
+    return this.isNews(event);
+  }
+
+  /** Whether what is not in the log says anything new: each new connection says it again. */
+  protected isNews(event: Event): boolean {
     if (event.type === "heartbeat") return false;
-    const said = JSON.stringify(event.data); // not in the log: each new connection says it again
+    const said = JSON.stringify(event.data);
     if (this.told.get(event.type) === said) return false;
     this.told.set(event.type, said);
     return true;

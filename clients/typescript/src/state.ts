@@ -6,6 +6,7 @@
  * recordings in tests/recordings, which the server's own fold is checked with too.
  */
 
+import type { ItemPage } from "./generated/index.js";
 import type { ConversationInfo, Event, Item, OpenItem, Snapshot, TurnInfo } from "./types.js";
 
 /** A snapshot, and what has happened since. */
@@ -30,6 +31,11 @@ export function reduce(state: State, event: Event): State {
 
 function coreOf(state: State, { data }: Event): State {
   return { ...state, core: { ...state.core, ...(data as Partial<State["core"]>) } };
+}
+
+/** The state with items that lie before those it has: the answer of `conversation.items`. */
+export function older(state: State, { data, items_before }: ItemPage): State {
+  return { ...state, items: [...data, ...state.items], items_before };
 }
 
 // --- what each event changes -------------------------------------------------------------------

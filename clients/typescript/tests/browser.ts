@@ -2,5 +2,7 @@
 
 import { runAll, type Setting } from "./harness.js";
 import { tests } from "./list.js";
+import { reactTests } from "./react.test.js";
 
-Object.assign(globalThis, { runTests: (setting: Setting) => runAll(tests, setting) });
+const all = [...tests, ...reactTests]; // which need a page
+Object.assign(globalThis, { runTests: (setting: Setting) => runAll(all, setting) });

@@ -1,4 +1,4 @@
-/** The whole list, for Node and for the browser. */
+/** The list for Node and for the browser. */
 
 import { clientTests } from "./client.test.js";
 import type { Test } from "./harness.js";

@@ -221,4 +221,30 @@ export const streamTests: Test[] = [
       await fails(NotFound, () => again[Symbol.asyncIterator]().next());
     },
   },
+  {
+    name: "one stream has the events of all conversations, and of the account",
+    run: async (world) => {
+      const client = clientOf(world);
+      const everything = client.events({ after: "latest" });
+      await everything.ready();
+      const made = [await client.create(world.setting.project), await client.create(world.setting.project)];
+      for (const conversation of made) {
+        await world.expect({ text: ["yes"] });
+        await conversation.run("hi");
+      }
+      const last = made.at(-1)?.id;
+      const isLast = (event: Event) => ended(event) && event.conversation_id === last;
+      const got = await until(everything, isLast);
+      for (const { id } of made) {
+        const of = got.filter(({ conversation_id }) => conversation_id === id);
+        equal(seqs(of), rising(seqs(of)), "numbers");
+        equal(of[0]?.type, "thread/started");
+      }
+      const wanted = { after: got[0]?.position ?? "", log: everything.logId, conversation: [last ?? ""] };
+      const again = await until(client.events(wanted), isLast);
+      equal(again.map(({ position }) => position), got.flatMap((each) => (each.conversation_id === last && each !== got[0] ? [each.position] : [])));
+      const reset = client.events({ after: "not-9999999", log: "another" });
+      equal((await until(reset, () => true))[0]?.type, "feed/reset");
+    },
+  },
 ];

@@ -1,0 +1,107 @@
+/** A conversation that is followed while somebody looks at it. */
+
+import type { Conversation } from "../conversation.js";
+import { older, reduce, type State } from "../state.js";
+import { Reset, type Event, type Item, type OpenItem } from "../types.js";
+import { Store } from "./store.js";
+
+const PAGE = 100; // older items fetched at once
+
+/** A conversation's state, and whether it was deleted. */
+export interface Followed {
+  readonly state: State;
+  readonly deleted: boolean;
+}
+
+export class ConversationStore extends Store<Followed> {
+  private fetching: Promise<void> | null = null;
+
+  constructor(
+    readonly conversation: Conversation,
+    onIdle: () => void,
+  ) {
+    super(onIdle);
+  }
+
+  protected async follow(signal: AbortSignal): Promise<void> {
+    const state = this.data?.state ?? (await this.conversation.snapshot({ signal }));
+    this.show(state);
+    const events = this.conversation.events({
+      after: state.seq,
+      log: state.log_id,
+      patience: Infinity,
+      onConnection: this.onConnection,
+      signal,
+    });
+    for await (const event of events) this.take(event);
+  }
+
+  private take(event: Event | Reset): void {
+    if (event instanceof Reset) return this.show(event.snapshot);
+    if (!this.data) return;
+    const deleted = event.type === "conversation/deleted";
+    this.change({ data: { state: reduce(this.data.state, event), deleted } });
+  }
+
+  private show(state: State): void {
+    this.change({ data: { state, deleted: false } });
+  }
+
+  /** Fetch the items before the oldest that is there; once at a time. */
+  readonly loadOlder = (): Promise<void> => {
+    this.fetching ??= this.fetchOlder().finally(() => {
+      this.fetching = null;
+    });
+    return this.fetching;
+  };
+
+  private async fetchOlder(): Promise<void> {
+    const before = this.data?.state.items[0]?.seq;
+    if (before === undefined || !this.data?.state.items_before) return;
+    const page = await this.conversation.items({ before, limit: PAGE });
+    // What was read anew meanwhile does not fit.
+    if (this.data.state.items[0]?.seq !== before) return;
+    this.change({ data: { ...this.data, state: older(this.data.state, page) } });
+  }
+}
+
+// --- what there is to draw ---------------------------------------------------------------------
+
+/** An item as it is drawn: one that has ended, or one whose text still comes. */
+export interface ChatItem {
+  /** Unique in the conversation, and the same while the item is open and once it has ended. */
+  readonly key: string;
+  readonly turn_id: string | null;
+  readonly item_id: string | null;
+  readonly item_type: string | null;
+  /** The core's own object. */
+  readonly item: Item["item"];
+  /** `inProgress` while it is open, then how it ended: `completed`, `failed`, `discarded` … */
+  readonly status: string;
+}
+
+const drawn = new WeakMap<object, ChatItem | readonly ChatItem[]>();
+
+/** Keeps what was made of a value, so that what did not change is the same object again. */
+function once<Value extends object, Made extends ChatItem | readonly ChatItem[]>(
+  value: Value,
+  make: (value: Value) => Made,
+): Made {
+  const known = drawn.get(value) as Made | undefined;
+  const made = known ?? make(value);
+  if (!known) drawn.set(value, made);
+  return made;
+}
+
+function chatItem(from: Item | OpenItem): ChatItem {
+  const { turn_id, item_id, item_type, item } = from;
+  const status = "status" in from ? from.status : "inProgress";
+  return { key: `${turn_id}/${item_id}`, turn_id, item_id, item_type, item, status };
+}
+
+const all = (items: readonly (Item | OpenItem)[]) => items.map((item) => once(item, chatItem));
+
+/** All items in the order in which they are drawn: those that have ended, then the open ones. */
+export function chatItems({ items, open_items }: State): readonly ChatItem[] {
+  return [...once(items, all), ...once(open_items, all)];
+}

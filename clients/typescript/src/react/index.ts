@@ -1,0 +1,199 @@
+/** React: a provider, and hooks that follow conversations. They draw nothing. */
+
+import {
+  createContext,
+  createElement,
+  type ReactElement,
+  type ReactNode,
+  useContext,
+  useMemo,
+  useState,
+  useSyncExternalStore,
+} from "react";
+
+import { CodexClient } from "../client.js";
+import type { Conversation, SendOptions } from "../conversation.js";
+import type { State } from "../state.js";
+import type {
+  Approval,
+  ConversationFilter,
+  ConversationInfo,
+  QueuedMessage,
+  TurnInfo,
+} from "../types.js";
+import { type ChatItem, chatItems, ConversationStore } from "./conversation.js";
+import { ListStore } from "./list.js";
+
+export type { ChatItem };
+
+/** What all components below a provider share: one stream for each thing that is looked at. */
+class Stores {
+  private readonly conversations = new Map<string, ConversationStore>();
+  private readonly lists = new Map<string, ListStore>();
+
+  constructor(readonly client: CodexClient) {}
+
+  conversation(id: string): ConversationStore {
+    const { client, conversations } = this;
+    return kept(conversations, id, (idle) => new ConversationStore(client.conversation(id), idle));
+  }
+
+  list(filter: string): ListStore {
+    const wanted = JSON.parse(filter) as ConversationFilter;
+    return kept(this.lists, filter, (idle) => new ListStore(this.client, wanted, idle));
+  }
+}
+
+function kept<Kept>(map: Map<string, Kept>, key: string, make: (idle: () => void) => Kept): Kept {
+  const known = map.get(key) ?? make(() => map.delete(key));
+  map.set(key, known);
+  return known;
+}
+
+const Context = createContext<Stores | null>(null);
+
+/** What goes around the components that use the hooks. */
+export interface CodexProviderProps {
+  /** By default `new CodexClient()`: in a page that the server serves it is that server's. */
+  readonly client?: CodexClient;
+  readonly children?: ReactNode;
+}
+
+export function CodexProvider({ client, children }: CodexProviderProps): ReactElement {
+  const [own] = useState(() => client ?? new CodexClient());
+  const used = client ?? own;
+  const stores = useMemo(() => new Stores(used), [used]);
+  return createElement(Context.Provider, { value: stores }, children);
+}
+
+function useStores(): Stores {
+  const stores = useContext(Context);
+  if (!stores) throw new Error("There is no <CodexProvider> around this component.");
+  return stores;
+}
+
+/** The client that the provider was given, for all that has no hook. */
+export function useCodex(): CodexClient {
+  return useStores().client;
+}
+
+// --- one conversation ----------------------------------------------------------------------------
+
+/** `waiting`: its turn waits for an answer of yours; `failed`: see `error`. */
+export type ConversationStatus = "loading" | "idle" | "running" | "waiting" | "deleted" | "failed";
+
+/** A conversation as it is now, and what can be done with it. */
+export interface UseConversation {
+  readonly status: ConversationStatus;
+  /** Null until it was read. */
+  readonly conversation: ConversationInfo | null;
+  /** In the order in which they are drawn. What did not change is the same object. */
+  readonly items: readonly ChatItem[];
+  readonly turns: readonly TurnInfo[];
+  /** What the core asks and nobody has answered. */
+  readonly approvals: readonly Approval[];
+  /** The messages that wait. */
+  readonly queue: readonly QueuedMessage[];
+  readonly usage: State["usage"];
+  readonly core: State["core"] | null;
+  /** Why it is followed no more, if it is not; `again()` tries once more. */
+  readonly error: Error | null;
+  /** The connection was lost; it comes back by itself. */
+  readonly reconnecting: boolean;
+  /** Whether there are older items than those shown. */
+  readonly hasOlder: boolean;
+  readonly loadOlder: () => Promise<void>;
+  readonly again: () => void;
+  /** While a turn runs the message waits for its end. */
+  readonly send: Conversation["send"];
+  /** Give it to the running turn. */
+  readonly steer: Conversation["send"];
+  readonly interrupt: Conversation["interrupt"];
+  readonly answer: Conversation["answer"];
+  readonly edit: Conversation["edit"];
+  readonly takeBack: Conversation["takeBack"];
+  readonly reorder: Conversation["reorder"];
+}
+
+const NONE = [] as const;
+
+/** Follow a conversation, with all other components that do. */
+export function useConversation(id: string): UseConversation {
+  const stores = useStores();
+  const store = useMemo(() => stores.conversation(id), [stores, id]);
+  const view = useSyncExternalStore(store.subscribe, store.getView, store.getView);
+  const actions = useMemo(() => actionsOf(store), [store]);
+  const state = view.data?.state ?? null;
+  const items = useMemo(() => (state ? chatItems(state) : NONE), [state?.items, state?.open_items]);
+  return {
+    status: statusOf(view.error, state, view.data?.deleted ?? false),
+    conversation: state?.conversation ?? null,
+    items,
+    turns: state?.turns ?? NONE,
+    approvals: state?.approvals ?? NONE,
+    queue: state?.queue ?? NONE,
+    usage: state?.usage ?? null,
+    core: state?.core ?? null,
+    error: view.error,
+    reconnecting: view.connection === "lost",
+    hasOlder: (state?.items_before ?? 0) > 0,
+    ...actions,
+  };
+}
+
+function statusOf(error: Error | null, state: State | null, deleted: boolean): ConversationStatus {
+  if (deleted) return "deleted";
+  if (error) return "failed";
+  if (!state) return "loading";
+  return state.approvals.length > 0 ? "waiting" : state.conversation.status;
+}
+
+function actionsOf({ conversation, loadOlder, again }: ConversationStore) {
+  return {
+    loadOlder,
+    again,
+    send: conversation.send.bind(conversation),
+    steer: (text: string | null, options: SendOptions = {}) =>
+      conversation.send(text, { ...options, while_busy: "steer" }),
+    interrupt: conversation.interrupt.bind(conversation),
+    answer: conversation.answer.bind(conversation),
+    edit: conversation.edit.bind(conversation),
+    takeBack: conversation.takeBack.bind(conversation),
+    reorder: conversation.reorder.bind(conversation),
+  };
+}
+
+// --- the list --------------------------------------------------------------------------------------
+
+/** Conversations, newest first, as they are now. */
+export interface UseConversations {
+  readonly conversations: readonly ConversationInfo[];
+  readonly loading: boolean;
+  readonly error: Error | null;
+  readonly reconnecting: boolean;
+  readonly hasMore: boolean;
+  readonly loadMore: () => Promise<void>;
+  readonly again: () => void;
+  /** Start one in a directory of the server's machine. */
+  readonly create: CodexClient["create"];
+}
+
+/** Follow the conversations that fit. */
+export function useConversations(filter: ConversationFilter = {}): UseConversations {
+  const stores = useStores();
+  const wanted = JSON.stringify(filter);
+  const store = useMemo(() => stores.list(wanted), [stores, wanted]);
+  const view = useSyncExternalStore(store.subscribe, store.getView, store.getView);
+  const { client } = stores;
+  const create = useMemo(() => client.create.bind(client), [client]);
+  return {
+    conversations: view.data?.conversations ?? NONE,
+    loading: view.data === null && view.error === null,
+    error: view.error,
+    reconnecting: view.connection === "lost",
+    hasMore: view.data?.hasMore ?? false,
+    loadMore: store.loadMore,
+    again: store.again,
+    create,
+  };
+}
