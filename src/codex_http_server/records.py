@@ -55,6 +55,7 @@ class ConversationRecord(msgspec.Struct, kw_only=True):
     resolved_sandbox: dict[str, Any] = {}
     tools: list[dict[str, Any]] = []  # tools that its clients run, in the core's form
     archived: bool = False
+    unloaded_ms: int = 0  # when the core last dropped its thread from memory, as far as we heard
     reload: bool = False  # its thread is to be loaded anew as soon as it is quiet
     held: bool = False  # all was stopped: what waits is not sent until someone says so
     status: Literal["idle", "running"] = "idle"

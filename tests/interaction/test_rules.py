@@ -5,22 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from codex_http_server.client import AsyncClient, Client, Forbidden
-from codex_http_server.testing.answers import Command, Gate, Text
+from codex_http_server.testing.answers import Command, Gate, Patch, Text
 from tests.support.access import bearer, make_token, token_file
-from tests.support.approvals import command, outside, path_of
+from tests.support.approvals import PATCH, outside, path_of
 from tests.support.codes import refused
 from tests.support.judge import check_whole
+from tests.support.remembered import EVERYTHING, asks, only, remember, remove
 from tests.support.server import Server, Site, start
 from tests.support.shared import server_at
 
 pytestmark = pytest.mark.core
-
-EVERYTHING = ("read", "drive", "approve", "elevate", "admin")
 
 
 @pytest.fixture(scope="module")
@@ -55,44 +53,6 @@ def folder(server: Server) -> Iterator[Path]:
     left = [rule["text"] for rule in server.get("/rules")["data"]]
     shutil.rmtree(folder, ignore_errors=True)
     assert left == []
-
-
-def asks(server: Server, conversation: str) -> bool:
-    """Whether the command asks for an approval; it is declined then."""
-    server.site.provider.expect(command(server.site))
-    server.site.provider.expect(Text("so be it"))
-    with server.read(conversation, "?after=latest") as reader:
-        server.send(conversation)
-        found = reader.wait(lambda e: e["type"] in ("approval/requested", "turn/completed"))
-        if found["type"] == "approval/requested":
-            server.post(path_of(conversation, found), {"decision": "decline"}, 200)
-            reader.wait_type("turn/completed")
-    return found["type"] == "approval/requested"
-
-
-def remember(server: Server, boss: dict[str, str]) -> tuple[str, dict[str, Any]]:
-    """A conversation whose command was approved for good; and the approval."""
-    conversation = server.conversation()
-    server.site.provider.expect(command(server.site))
-    server.site.provider.expect(Text("so be it"))
-    with server.read(conversation) as reader:
-        server.send(conversation)
-        path = path_of(conversation, reader.wait_type("approval/requested"))
-        amend = {"decision": "acceptWithExecpolicyAmendment"}
-        approval = server.post(path, amend, 200, headers=boss)
-        reader.wait_type("turn/completed")
-    return conversation, approval
-
-
-def only(server: Server) -> dict[str, Any]:
-    (rule,) = server.get("/rules")["data"]
-    return rule
-
-
-def remove(server: Server, boss: dict[str, str], rule_id: str) -> Any:
-    answer = server.client.delete(f"/rules/{rule_id}", headers=boss)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def test_a_remembered_rule_is_seen_and_taken_back(
@@ -147,6 +107,42 @@ def test_a_running_conversation_keeps_a_rule_until_its_turn_has_ended(
         reader.wait_type("turn/completed")
         reader.wait_type("thread/unarchived")
     assert asks(server, here)
+
+
+def changes(server: Server, conversation: str, decision: str) -> bool:
+    """Whether a change of files that the sandbox forbids asks for an approval."""
+    server.site.provider.expect(Patch(PATCH))
+    server.site.provider.expect(Text("so be it"))
+    with server.read(conversation, "?after=latest") as reader:
+        server.send(conversation, sandbox="read-only")
+        found = reader.wait(lambda e: e["type"] in ("approval/requested", "turn/completed"))
+        if found["type"] == "approval/requested":
+            server.post(path_of(conversation, found), {"decision": decision}, 200)
+            reader.wait_type("turn/completed")
+    return found["type"] == "approval/requested"
+
+
+def test_what_was_approved_for_a_session_is_seen_and_taken_back(
+    server: Server, boss: dict[str, str], folder: Path
+) -> None:
+    here = server.conversation()
+    assert [changes(server, here, "acceptForSession"), changes(server, here, "")] == [True, False]
+    rule = only(server)
+    (approval,) = server.get(f"/conversations/{here}/approvals?all=1")["data"]
+    assert (rule["kind"], rule["id"], rule["file"]) == ("session", approval["approval_id"], None)
+    assert rule["added"]["conversation_id"] == here
+    removed = remove(server, boss, rule["id"])
+    assert (removed["reloaded"], removed["hold"]["state"]) == ([here], "none")
+    assert server.get("/rules") == {"folder": str(folder), "complete": True, "data": []}
+    answer = server.client.delete(f"/rules/{rule['id']}", headers=boss)
+    refused(answer, 404, "rule_not_found")
+    assert changes(server, here, "acceptForSession")
+    assert only(server)["id"] != rule["id"]
+    with server.read_all("?after=latest") as reader:
+        server.core().kill()
+        reader.wait(lambda e: e["type"] == "core/state" and e["status"] == "ready")
+    assert changes(server, here, "decline")
+    assert server.get("/rules")["data"] == []
 
 
 def test_what_people_wrote_is_shown_and_only_rules_can_be_taken_out(

@@ -11,11 +11,13 @@ from codex_http_server.engine.daemon import CONTROL
 from codex_http_server.testing.answers import Command, Gate, Text
 from codex_http_server.testing.reader import Reader
 from codex_http_server.testing.tokens import Person
+from tests.support.access import bearer, make_token, token_file
 from tests.support.approvals import command, outside
 from tests.support.commands import until
 from tests.support.daemon import Daemon
 from tests.support.judge import check_whole, text_of
 from tests.support.other_client import OtherClient
+from tests.support.remembered import EVERYTHING, asks, only, remember, remove
 from tests.support.server import Json, Server, Site, core_record, gone, start
 from tests.support.signin import LoginSite
 
@@ -242,6 +244,22 @@ def test_a_question_of_their_turn_can_be_answered_here(daemon: Daemon, site: Sit
         server.post(path, {"decision": "accept"}, 200)
         everything.wait_type("turn/completed", status="completed")
     assert outside(site).exists()
+
+
+def test_a_rule_is_taken_back_and_the_daemon_is_left_alone(site: Site) -> None:
+    with Daemon(site) as daemon, start(site) as server:
+        ready_with(server, daemon.pid)
+        boss = bearer(make_token(token_file(site), "boss", EVERYTHING))
+        here, _ = remember(server, boss)
+        removed = remove(server, boss, only(server)["id"])
+        assert (removed["hold"]["state"], removed["reloaded"]) == ("joined", [])
+        assert removed["held_by"] == [here]
+        assert server.get("/rules")["data"] == []
+        assert [asks(server, here), asks(server, server.conversation())] == [False, True]
+        for path in ("archive", "unarchive"):
+            server.post(f"/conversations/{here}/{path}")
+        assert asks(server, here)
+        ready_with(server, daemon.pid)
 
 
 def test_auto_starts_one_when_the_daemon_is_gone(daemon: Daemon, site: Site) -> None:

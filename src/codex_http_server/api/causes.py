@@ -154,7 +154,7 @@ ROWS: Final[dict[Operation, Codes]] = {
         THERE | {"approval_not_found", "approval_ended", "decision_not_offered"}
     ),
     ("GET", "/rules"): RULES | _LOG,
-    ("DELETE", "/rules/{rule_id}"): RULES | {"rule_not_found", "rule_not_removable"},
+    ("DELETE", "/rules/{rule_id}"): THERE | RULES | {"rule_not_found", "rule_not_removable"},
     # what the core offers
     ("GET", "/models"): CORE,
     ("GET", "/features"): CORE,

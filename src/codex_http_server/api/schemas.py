@@ -752,18 +752,19 @@ class RuleAdded(Answer):
 
 class RuleView(Answer):
     """A statement of a `.rules` file. `kind` is `prefix` (commands that begin with `pattern`, in
-    which a list is a choice), `network` (a `host`) or `other` (code that is only shown). `lines`:
+    which a list is a choice), `network` (a `host`), `session` (what an approval allowed until
+    its conversation is unloaded; in no file) or `other` (code that is only shown). `lines`:
     where it begins, more than once where it is repeated. `added` is null where no approval is known
     that asked for it: it was written by hand, or by another client."""
 
     id: str
-    kind: Literal["prefix", "network", "other"]
+    kind: Literal["prefix", "network", "session", "other"]
     decision: str | None
     pattern: list[str | list[str]] | None
     host: str | None
     protocol: str | None
     justification: str | None
-    file: str
+    file: str | None
     lines: list[int]
     text: str
     removable: bool
@@ -772,9 +773,11 @@ class RuleView(Answer):
 
 
 class RuleList(Answer):
-    """All rules, by file and in order. `folder` is where the files are."""
+    """All rules, by file and in order. `folder` is where the files are. `complete` is false
+    where the core can't be asked now what was approved for a session that goes on."""
 
     folder: str
+    complete: bool
     data: list[RuleView]
 
 

@@ -240,13 +240,13 @@ class Rule(TypedDict):
     be taken back by itself."""
 
     id: str
-    kind: Literal["prefix", "network", "other"]
+    kind: Literal["prefix", "network", "session", "other"]
     decision: str | None
     pattern: list[str | list[str]] | None
     host: str | None
     protocol: str | None
     justification: str | None
-    file: str
+    file: str | None
     lines: list[int]
     text: str
     removable: bool

@@ -270,7 +270,7 @@ class Conversation:
         record = self.record
         return (
             record.status, record.open_since, record.title, record.updated_ms, record.waiting,
-            record.archived, record.begins,
+            record.archived, record.begins, record.unloaded_ms,
         )  # fmt: skip
 
     def _note(self, draft: Draft) -> None:
@@ -288,9 +288,11 @@ class Conversation:
                 self.record.waiting = len(self.approvals)
             case events.THREAD_CLOSED:  # unloaded by the core: the next turn loads it again
                 self.thread.loaded = False
+                self.record.unloaded_ms = draft.at_ms
             case events.THREAD_ARCHIVED | events.THREAD_UNARCHIVED:  # by whomever
                 self.record.archived = draft.type == events.THREAD_ARCHIVED
                 self.thread.loaded = False
+                self.record.unloaded_ms = draft.at_ms
             case events.THREAD_NAME:
                 name = msgspec.json.decode(draft.data).get("threadName")
                 self.record.title = name if isinstance(name, str) else self.record.title

@@ -104,6 +104,7 @@ class Manager:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._ready = False
+        self.core_since_ms = 0  # when this server started the present core; 0: it did not
         self._helpers = Helpers()
         self._others = Others(self, log)
         self._gone: set[str] = set()  # conversations that were deleted, and their threads
@@ -235,9 +236,8 @@ class Manager:
 
     def on_core(self, state: CoreState) -> None:
         was_ready, self._ready = self._ready, state.state == "ready"
-        if self._ready and not state.adopted:
-            self._watchdog.renewed()
-            self.found.renewed()
+        if self._ready:
+            self._is_ready(state)
         if was_ready and not self._ready:
             for entry in self._open.values():
                 entry.messages.on_unheard()
@@ -254,6 +254,12 @@ class Manager:
             self.spawn(self.found.look())
             if state.joined:
                 self._others.begin()
+
+    def _is_ready(self, state: CoreState) -> None:
+        self.core_since_ms = 0 if state.adopted or state.joined else now_ms()
+        if not state.adopted:
+            self._watchdog.renewed()
+            self.found.renewed()
 
     def _catch_up_all(self) -> None:
         """Find out what went on while the core was not heard; then send what waits."""

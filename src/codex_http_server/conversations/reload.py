@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from codex_http_server.clock import now_ms
 from codex_http_server.conversations.manager import Manager, Open
 from codex_http_server.errors import ConversationBusy, ConversationNotFound, ServerError
 from codex_http_server.logs import bind, get_logger
@@ -73,6 +74,7 @@ async def _unload(entry: Open) -> bool:
                 await control.archive(thread_id)
                 await control.unarchive(thread_id)
                 conversation.record.archived = False  # the core's word of it is still to come
+                conversation.record.unloaded_ms = now_ms()
                 conversation.thread.loaded = False
             conversation.record.reload = False
             conversation.save()

@@ -354,6 +354,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def started_ms(self) -> int:
+        """When the core's process was started, within a second; 0 where there is none."""
+        ...
+
+    @property
     def memory(self) -> int:
         """Bytes of memory that the core holds; 0 where there is none."""
         ...

@@ -113,6 +113,10 @@ class CodexEngine:
         return self._core.outdated
 
     @property
+    def started_ms(self) -> int:
+        return self._core.started_ms
+
+    @property
     def memory(self) -> int:
         return self._core.memory
 

@@ -91,6 +91,13 @@ class Core:
         return self._peer
 
     @property
+    def started_ms(self) -> int:
+        """When its process was started; 0 where there is none."""
+        with contextlib.suppress(psutil.Error):
+            return int(psutil.Process(self.pid).create_time() * 1000) if self.pid else 0
+        return 0
+
+    @property
     def memory(self) -> int:
         """Bytes of memory that the core holds (RSS); 0 where there is none."""
         with contextlib.suppress(psutil.Error):

@@ -23,6 +23,7 @@ VERIFICATION: Final = "openai/userVerification"  # its answer holds a proof of w
 _EDITS: Final = ("accept", "acceptForSession", "decline", "cancel")
 # What holds beyond the session, or changes rules.
 AMENDMENTS: Final = ("acceptWithExecpolicyAmendment", "applyNetworkPolicyAmendment")
+FOR_SESSION: Final = ("acceptForSession", "approved_for_session")
 _PERSISTENT: Final = frozenset(AMENDMENTS)
 
 

@@ -79,19 +79,20 @@ class RuleFiles:
         if found is None:
             raise RuleNotFound(f"There is no rule {rule_id[:100]!r}.")
         if found.why_not is not None:
-            raise RuleNotRemovable(found.why_not, file=str(self.folder / found.file))
+            raise RuleNotRemovable(found.why_not, file=str(self.folder / str(found.file)))
         return found
 
     def _write_without(self, rule: Rule) -> bool:
         """False where the file is another one by now."""
-        target = Path(os.path.realpath(self.folder / rule.file))  # a link stays one
+        name = str(rule.file)
+        target = Path(os.path.realpath(self.folder / name))  # a link stays one
         try:
             with _opened(target) as descriptor, _locked(descriptor, target):
                 content = _content(descriptor)
-                if all(each.id != rule.id for each in rules.read(rule.file, content)):
+                if all(each.id != rule.id for each in rules.read(name, content)):
                     return False
                 mode = _writable(descriptor, target)
-                part = _written(target, rules.without(rule.file, content, rule.id), mode)
+                part = _written(target, rules.without(name, content, rule.id), mode)
                 return _swapped(part, target, descriptor, content)
         except FileNotFoundError:
             return False

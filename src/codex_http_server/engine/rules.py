@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 
-Kind = Literal["prefix", "network", "other"]
+Kind = Literal["prefix", "network", "session", "other"]
 
 _KINDS: Final[dict[str, Kind]] = {"prefix_rule": "prefix", "network_rule": "network"}
 _NEEDED: Final = {"prefix": ("pattern",), "network": ("host", "protocol", "decision")}
@@ -26,13 +26,13 @@ _UNREAD: Final = "It can't be read as rules: {}. Edit the file."
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A statement of a file. `lines` is where it begins, more than once where it is repeated;
-    `pattern` is a command word by word, a list where one of several words fits; `why_not` says why
-    it can't be taken out by itself."""
+    """A statement of a file, or, without a file, what holds for a session. `lines` is where it
+    begins, more than once where it is repeated; `pattern` is a command word by word, a list where
+    one of several words fits; `why_not` says why it can't be taken out by itself."""
 
     id: str
     kind: Kind
-    file: str
+    file: str | None
     lines: tuple[int, ...]
     text: str
     decision: str | None = None

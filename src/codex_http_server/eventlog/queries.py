@@ -279,8 +279,8 @@ class Queries:
         return [rows.approval_of(body) for body in await self._bodies(sql, (*values, limit))]
 
     async def remembered(self, decisions: Sequence[str]) -> list[ApprovalRecord]:
-        # Nothing else in the record has a decision's name in this place.
-        words = [f'"decision":"{decision}'.encode() for decision in decisions]
+        # As the record is written; what could have been decided stands elsewhere in it.
+        words = [f'"resolution":{{"decision":"{decision}'.encode() for decision in decisions]
         wanted = " OR ".join("instr(body, ?) > 0" for _ in words)
         sql = f"SELECT body FROM approval WHERE {wanted} ORDER BY id DESC LIMIT 1000"  # noqa: S608
         return [rows.approval_of(body) for body in await self._bodies(sql, tuple(words))]

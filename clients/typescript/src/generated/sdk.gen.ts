@@ -829,8 +829,9 @@ export class Api extends HeyApiClient {
     /**
      * List Rules
      *
-     * The rules of the Codex home: which commands and hosts need no question, or are refused. Both
-     * those that an approval had remembered, and those that were written by hand.
+     * The rules of the Codex home: which commands and hosts need no question, or are refused. Those
+     * that an approval had remembered, those that were written by hand, and what was approved for a
+     * session that goes on.
      */
     public listRules<ThrowOnError extends boolean = true>(options?: Options<ListRulesData, ThrowOnError>) {
         return (options?.client ?? this.client).get<ListRulesResponses, ListRulesErrors, ThrowOnError, 'data'>({
@@ -845,7 +846,8 @@ export class Api extends HeyApiClient {
      * Remove Rule
      *
      * Take a rule out of its file, so that the core asks again. It holds at once for what is loaded
-     * from now on; `held_by` names conversations that still go by it.
+     * from now on; `held_by` names conversations that still go by it. What was approved for a session
+     * goes with all else that was approved for it.
      */
     public removeRule<ThrowOnError extends boolean = true>(options: Options<RemoveRuleData, ThrowOnError>) {
         return (options.client ?? this.client).delete<RemoveRuleResponses, RemoveRuleErrors, ThrowOnError, 'data'>({

@@ -2192,13 +2192,18 @@ export type RuleHold = {
 /**
  * RuleList
  *
- * All rules, by file and in order. `folder` is where the files are.
+ * All rules, by file and in order. `folder` is where the files are. `complete` is false
+ * where the core can't be asked now what was approved for a session that goes on.
  */
 export type RuleList = {
     /**
      * Folder
      */
     folder: string;
+    /**
+     * Complete
+     */
+    complete: boolean;
     /**
      * Data
      */
@@ -2236,7 +2241,8 @@ export type RuleRemoved = {
  * RuleView
  *
  * A statement of a `.rules` file. `kind` is `prefix` (commands that begin with `pattern`, in
- * which a list is a choice), `network` (a `host`) or `other` (code that is only shown). `lines`:
+ * which a list is a choice), `network` (a `host`), `session` (what an approval allowed until
+ * its conversation is unloaded; in no file) or `other` (code that is only shown). `lines`:
  * where it begins, more than once where it is repeated. `added` is null where no approval is known
  * that asked for it: it was written by hand, or by another client.
  */
@@ -2248,7 +2254,7 @@ export type RuleView = {
     /**
      * Kind
      */
-    kind: 'prefix' | 'network' | 'other';
+    kind: 'prefix' | 'network' | 'session' | 'other';
     /**
      * Decision
      */
@@ -2272,7 +2278,7 @@ export type RuleView = {
     /**
      * File
      */
-    file: string;
+    file: string | null;
     /**
      * Lines
      */
@@ -9216,10 +9222,10 @@ export type RemoveRuleErrors = {
         code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown' | 'scope_required';
     };
     /**
-     * Not found (`not_found`); No such rule (`rule_not_found`).
+     * No such conversation (`conversation_not_found`); Not found (`not_found`); No such rule (`rule_not_found`).
      */
     404: Problem & {
-        code?: 'not_found' | 'rule_not_found';
+        code?: 'conversation_not_found' | 'not_found' | 'rule_not_found';
     };
     /**
      * The body did not arrive in time (`body_timeout`); The headers did not arrive in time (`headers_timeout`).
@@ -9258,6 +9264,12 @@ export type RemoveRuleErrors = {
         code?: 'host_not_allowed';
     };
     /**
+     * The Codex core refused this (`core_refused`).
+     */
+    422: Problem & {
+        code?: 'core_refused';
+    };
+    /**
      * Too many wrong tokens (`too_many_attempts`); Too many at once (`too_many_requests`).
      */
     429: Problem & {
@@ -9270,16 +9282,22 @@ export type RemoveRuleErrors = {
         code?: 'headers_too_large';
     };
     /**
-     * Internal error (`internal`).
+     * Internal error (`internal`); The event log is damaged (`log_damaged`).
      */
     500: Problem & {
-        code?: 'internal';
+        code?: 'internal' | 'log_damaged';
     };
     /**
-     * The rules can't be used (`rules_unusable`); Too many connections (`too_many_connections`).
+     * The Codex core did not answer in time (`core_timeout`); The Codex core is not ready (`core_unavailable`); The rules can't be used (`rules_unusable`); Too many connections (`too_many_connections`).
      */
     503: Problem & {
-        code?: 'rules_unusable' | 'too_many_connections';
+        code?: 'core_timeout' | 'core_unavailable' | 'rules_unusable' | 'too_many_connections';
+    };
+    /**
+     * The event log can't be written (`storage_full`).
+     */
+    507: Problem & {
+        code?: 'storage_full';
     };
 };
 

@@ -21,7 +21,8 @@ HOLDS: Final = {
     "some": "The conversations in `held_by` go by it until what runs in them has ended and they are"
     " loaded anew.",
     "joined": "Codex's own daemon, which this server never ends or changes, has the conversations"
-    " in `held_by` loaded: they go by it until the daemon is restarted.",
+    " in `held_by` loaded: they go by it until the daemon is restarted, or they are archived and"
+    " taken back.",
     "unknown": "The core can't be reached now: what it has loaded may go by it until it is"
     " restarted.",
 }
@@ -29,12 +30,14 @@ HOLDS: Final = {
 
 @router.get("/rules", response_model=RuleList)
 async def list_rules(services: Use) -> JSONResponse:
-    """The rules of the Codex home: which commands and hosts need no question, or are refused. Both
-    those that an approval had remembered, and those that were written by hand."""
+    """The rules of the Codex home: which commands and hosts need no question, or are refused. Those
+    that an approval had remembered, those that were written by hand, and what was approved for a
+    session that goes on."""
     found = await services.rules.all()
     body = {
         "folder": str(services.rules.files.folder),
-        "data": [_view(rule, approval) for rule, approval in found],
+        "complete": found.complete,
+        "data": [_view(rule, approval) for rule, approval in found.rules],
     }
     return JSONResponse(body)
 
@@ -42,7 +45,8 @@ async def list_rules(services: Use) -> JSONResponse:
 @router.delete("/rules/{rule_id}", response_model=RuleRemoved)
 async def remove_rule(rule_id: str, services: Use, caller: Calling) -> JSONResponse:
     """Take a rule out of its file, so that the core asks again. It holds at once for what is loaded
-    from now on; `held_by` names conversations that still go by it."""
+    from now on; `held_by` names conversations that still go by it. What was approved for a session
+    goes with all else that was approved for it."""
     found = await services.rules.remove(rule_id, caller)
     body = {
         "removed": _view(found.rule, None),
