@@ -2,7 +2,7 @@
 
 Owns the rows, and what every request, every body and every key may meet before its route. The
 document lists them by status; a test looks at what the servers of the tests really answered
-(tests/support/driven.py). What a code means: `errors.py`; its status: `api/problems.py`.
+(tests/support/driven.py). What a code means: `errors/`; its status: `api/problems.py`.
 """
 
 from __future__ import annotations
