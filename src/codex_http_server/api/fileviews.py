@@ -1,4 +1,4 @@
-"""Answers about files, as schemas.py has the others."""
+"""Answers about files, as schemas/ has the others."""
 
 from __future__ import annotations
 
