@@ -84,6 +84,9 @@ try {
   run(tool("@arethetypeswrong/cli/dist/index.js"), tarball, "--profile", "esm-only", "--format", "ascii");
   userIn(folder, tarball);
   for (const way of ways) checkTypes(folder, way);
+  const loads = join(folder, "loads.mjs"); // without React: only ./react needs it
+  writeFileSync(loads, 'import "codex-http-client"; import "codex-http-client/server";');
+  run(loads);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -7,20 +7,25 @@
 
 /** Anything that this client throws. `hint` says what to do, where something can be done. */
 export class ClientError extends Error {
+  /** Written out: bundlers rename classes. */
+  override readonly name: string = "ClientError";
   readonly hint: string | null;
 
   constructor(detail: string, options: { hint?: string | null; cause?: unknown } = {}) {
     super(detail, { cause: options.cause });
-    this.name = new.target.name;
     this.hint = options.hint ?? null;
   }
 }
 
 /** The server can't be reached, or went away and did not come back in time. */
-export class ConnectionLost extends ClientError {}
+export class ConnectionLost extends ClientError {
+  override readonly name = "ConnectionLost";
+}
 
 /** The answer is not one of this server: something else listens there. */
-export class ProtocolError extends ClientError {}
+export class ProtocolError extends ClientError {
+  override readonly name = "ProtocolError";
+}
 
 /** The body of a refusal (RFC 9457), as far as it is always there. */
 export interface ProblemBody {
@@ -33,6 +38,7 @@ export interface ProblemBody {
 
 /** The server refused. `retryAfter` is in seconds, null where trying again is no use. */
 export class ApiError extends ClientError {
+  override readonly name: string = "ApiError";
   readonly code: string;
   readonly requestId: string | null;
 
@@ -48,28 +54,44 @@ export class ApiError extends ClientError {
 }
 
 /** The request is wrong (400, 413, 414, 415, 422, 431). */
-export class Invalid extends ApiError {}
+export class Invalid extends ApiError {
+  override readonly name = "Invalid";
+}
 
 /** A token is needed, or this one does not hold (401). */
-export class NotAuthorized extends ApiError {}
+export class NotAuthorized extends ApiError {
+  override readonly name = "NotAuthorized";
+}
 
 /** This caller may not do that (403, 421). */
-export class Forbidden extends ApiError {}
+export class Forbidden extends ApiError {
+  override readonly name = "Forbidden";
+}
 
 /** There is no such thing (404). */
-export class NotFound extends ApiError {}
+export class NotFound extends ApiError {
+  override readonly name = "NotFound";
+}
 
 /** It does not fit the present state: busy, queue full, already answered … (409). */
-export class Conflict extends ApiError {}
+export class Conflict extends ApiError {
+  override readonly name = "Conflict";
+}
 
 /** A limit or a quota of the server is reached (429). */
-export class TooMany extends ApiError {}
+export class TooMany extends ApiError {
+  override readonly name = "TooMany";
+}
 
 /** The server failed (500), or its disk is full (507). */
-export class ServerFailed extends ApiError {}
+export class ServerFailed extends ApiError {
+  override readonly name = "ServerFailed";
+}
 
 /** The server can't do it now (503). */
-export class Unavailable extends ApiError {}
+export class Unavailable extends ApiError {
+  override readonly name = "Unavailable";
+}
 
 const KINDS: Readonly<Record<number, typeof ApiError>> = {
   401: NotAuthorized,

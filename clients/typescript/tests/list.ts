@@ -3,5 +3,6 @@
 import { clientTests } from "./client.test.js";
 import type { Test } from "./harness.js";
 import { streamTests } from "./streams.test.js";
+import { unitTests } from "./unit.test.js";
 
-export const tests: Test[] = [...clientTests, ...streamTests];
+export const tests: Test[] = [...unitTests, ...clientTests, ...streamTests];

@@ -166,11 +166,17 @@ export const reactTests: Test[] = [
     },
   },
   {
-    name: "components share one stream, many changes are drawn at once, and leaving closes it",
+    name: "all components share one stream, many changes are drawn at once, leaving closes it",
     run: async (world) => {
       const { client, count } = counting(world);
       const { id } = await client.create(world.setting.project);
-      const page = new Mounted(() => useConversation(id), client, 3);
+      const other = await client.create(world.setting.project);
+      const use = () => {
+        useConversations();
+        useConversation(other.id);
+        return useConversation(id);
+      };
+      const page = new Mounted(use, client, 3);
       await page.until(({ status }) => status === "idle");
       const before = page.seen.length;
       await world.expect({ text: Array.from({ length: 300 }, (_, n) => `${n} `) });

@@ -2,7 +2,8 @@
 
 import type { Conversation } from "../conversation.js";
 import { older, reduce, type State } from "../state.js";
-import { Reset, type Event, type Item, type OpenItem } from "../types.js";
+import type { Event, Item, OpenItem } from "../types.js";
+import type { Hub } from "./hub.js";
 import { Store } from "./store.js";
 
 const PAGE = 100; // older items fetched at once
@@ -18,29 +19,37 @@ export class ConversationStore extends Store<Followed> {
 
   constructor(
     readonly conversation: Conversation,
+    private readonly hub: Hub,
     onIdle: () => void,
   ) {
     super(onIdle);
   }
 
   protected async follow(signal: AbortSignal): Promise<void> {
-    const state = this.data?.state ?? (await this.conversation.snapshot({ signal }));
-    this.show(state);
-    const events = this.conversation.events({
-      after: state.seq,
-      log: state.log_id,
-      patience: Infinity,
-      onConnection: this.onConnection,
-      signal,
-    });
-    for await (const event of events) this.take(event);
+    const { id } = this.conversation;
+    const wants = ({ conversation_id: of }: Event) => of === id || of === null;
+    const events = this.hub.follow({ wants, onConnection: this.onConnection, signal });
+    try {
+      await events.ready;
+      await this.readAnew(signal);
+      for await (const event of events) {
+        if (event.type === "feed/reset") await this.readAnew(signal);
+        else if (this.take(event)) return;
+      }
+    } finally {
+      events.close();
+    }
   }
 
-  private take(event: Event | Reset): void {
-    if (event instanceof Reset) return this.show(event.snapshot);
-    if (!this.data) return;
+  /** Whether that was the last event. */
+  private take(event: Event): boolean {
     const deleted = event.type === "conversation/deleted";
-    this.change({ data: { state: reduce(this.data.state, event), deleted } });
+    if (this.data) this.change({ data: { state: reduce(this.data.state, event), deleted } });
+    return deleted;
+  }
+
+  private async readAnew(signal: AbortSignal): Promise<void> {
+    this.show(await this.conversation.snapshot({ signal }));
   }
 
   private show(state: State): void {

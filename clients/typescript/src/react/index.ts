@@ -22,25 +22,31 @@ import type {
   TurnInfo,
 } from "../types.js";
 import { type ChatItem, chatItems, ConversationStore } from "./conversation.js";
+import { Hub } from "./hub.js";
 import { ListStore } from "./list.js";
 
 export type { ChatItem };
 
-/** What all components below a provider share: one stream for each thing that is looked at. */
+/** What all components below a provider share: one stream, and what each looks at. */
 class Stores {
   private readonly conversations = new Map<string, ConversationStore>();
   private readonly lists = new Map<string, ListStore>();
 
-  constructor(readonly client: CodexClient) {}
+  private readonly hub: Hub;
+
+  constructor(readonly client: CodexClient) {
+    this.hub = new Hub(client);
+  }
 
   conversation(id: string): ConversationStore {
-    const { client, conversations } = this;
-    return kept(conversations, id, (idle) => new ConversationStore(client.conversation(id), idle));
+    const make = (idle: () => void) =>
+      new ConversationStore(this.client.conversation(id), this.hub, idle);
+    return kept(this.conversations, id, make);
   }
 
   list(filter: string): ListStore {
     const wanted = JSON.parse(filter) as ConversationFilter;
-    return kept(this.lists, filter, (idle) => new ListStore(this.client, wanted, idle));
+    return kept(this.lists, filter, (idle) => new ListStore(this.client, this.hub, wanted, idle));
   }
 }
 

@@ -3,7 +3,8 @@
 import type { CodexClient } from "../client.js";
 import { ConnectionLost } from "../errors.js";
 import { sleep } from "../time.js";
-import type { ConversationFilter, ConversationInfo } from "../types.js";
+import type { ConversationFilter, ConversationInfo, Event } from "../types.js";
+import type { Hub } from "./hub.js";
 import { Store } from "./store.js";
 
 const PAGE = 50;
@@ -19,7 +20,6 @@ const CHANGES: ReadonlySet<string> = new Set([
   "thread/name/updated",
   "thread/archived",
   "thread/unarchived",
-  "feed/reset",
 ]);
 
 /** Conversations, newest first. */
@@ -35,6 +35,7 @@ export class ListStore extends Store<Listed> {
 
   constructor(
     private readonly client: CodexClient,
+    private readonly hub: Hub,
     private readonly filter: ConversationFilter,
     onIdle: () => void,
   ) {
@@ -42,12 +43,14 @@ export class ListStore extends Store<Listed> {
   }
 
   protected async follow(signal: AbortSignal): Promise<void> {
-    const { onConnection } = this;
-    const events = this.client.events({ after: "latest", patience: Infinity, onConnection, signal });
-    await events.ready();
-    await this.read();
-    for await (const { type } of events) {
-      if (CHANGES.has(type)) void this.readSoon(signal);
+    const wants = ({ type }: Event) => CHANGES.has(type);
+    const events = this.hub.follow({ wants, onConnection: this.onConnection, signal });
+    try {
+      await events.ready;
+      await this.read();
+      for await (const _ of events) void this.readSoon(signal);
+    } finally {
+      events.close();
     }
   }
 

@@ -8,6 +8,8 @@ const WHY = "Its log says why; so does codex-http-server doctor.";
 
 /** The server did not start, or was started too often. `log` has the last lines that it logged. */
 export class ServerNotStarted extends ClientError {
+  override readonly name = "ServerNotStarted";
+
   constructor(
     detail: string,
     /** Its exit status, if it ended by itself. */
