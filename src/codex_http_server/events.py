@@ -49,6 +49,7 @@ TEXT_DELTAS: Final = frozenset(DELTA_OF)
 ITEM_DISCARDED: Final = "item/discarded"
 ITEM_GAP: Final = "item/gap"
 TURN_STALLED: Final = "turn/stalled"
+TURN_CLEARED: Final = "turn/cleared"
 QUOTA_EXCEEDED: Final = "quota/exceeded"
 APPROVAL_REQUESTED: Final = "approval/requested"
 APPROVAL_RESOLVED: Final = "approval/resolved"
@@ -80,6 +81,15 @@ OURS: Final[dict[str, str]] = {
     TURN_STALLED: (
         "A turn that waits for the model gave no sign for longer than `turn_silence` and is being"
         " interrupted. `data`: `{turnId, silent_seconds}`."
+    ),
+    TURN_CLEARED: (
+        "What an interrupted turn left has been ended; not told where it left nothing. `data`:"
+        " `{turnId, commands, processes}`; `commands` are those that still ran"
+        " (`{itemId, command}`), `processes` those that had"
+        " left their commands (`{pid, itemId, command, how}`): `how` is `terminated` (it ended when"
+        " asked to), `killed` (it did not, within `interrupt_grace`) or `left` (of a core that was"
+        " joined, or not to be killed). With `problem` the core could not be asked, and they may"
+        " go on."
     ),
     QUOTA_EXCEEDED: (
         "The running turn passed a quota and is being interrupted. `data`: `{turnId, quota, limit,"

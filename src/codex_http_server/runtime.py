@@ -118,6 +118,7 @@ class Runtime:
         limits = Limits(
             item_ms=int(settings.item_limit * 3600 * 1000),
             silence_ms=int(settings.turn_silence * 1000),
+            grace=settings.interrupt_grace,
             core_memory=settings.core_memory,
         )
         uploads = Uploads(where.uploads, _upload_limits(settings))

@@ -111,6 +111,7 @@ def test_whoever_writes_lets_it_go_on_in_order(server: Server, site: Site) -> No
         for text in ("two", "three"):
             site.provider.expect(Text(text))
         assert server.run(conversation, "third")["reply"] == "three"
+        reader.wait(lambda e: e["data"].get("item", {}).get("text") == "three")
         assert texts(reader) == ["two", "three"]
 
 

@@ -4,6 +4,7 @@ import { ProtocolError } from "./errors.js";
 import type { FollowOptions } from "./follow.js";
 import type {
   Api,
+  Cleared,
   DeleteConversationData,
   Fork,
   Interrupted,
@@ -97,9 +98,16 @@ export class Conversation {
     return new Events(this.transport, this.api, this.id, options);
   }
 
-  /** End the running turn. `clear_queue`: take back what waits, too. */
-  async interrupt(options: { clear_queue?: boolean } = {}): Promise<Interrupted> {
-    return await this.api.interruptConversation({ path: this.path, body: options });
+  /**
+   * End the running turn. `clear_queue`: take back what waits, too. `wait`: seconds for the answer
+   * to say what was ended with it.
+   */
+  async interrupt(
+    options: { clear_queue?: boolean; wait?: number } = {},
+  ): Promise<Interrupted & Partial<Cleared>> {
+    const { wait, ...body } = options;
+    const query = wait === undefined ? {} : { wait };
+    return await this.api.interruptConversation({ path: this.path, query, body });
   }
 
   /** Send the message of the last turn again, if that was interrupted or failed. */

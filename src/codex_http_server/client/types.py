@@ -298,8 +298,15 @@ class Ran(Began, total=False):
     output: str
 
 
-class Interrupted(TypedDict):
-    """The turn that was asked to end; its end comes as `turn/completed`."""
-
+class _Asked(TypedDict):
     turn_id: str
     removed_messages: int
+
+
+class Interrupted(_Asked, total=False):
+    """The turn that was asked to end; its end comes as `turn/completed`. With `wait`, once all of
+    it has ended: the commands that still ran, and the processes that had left them."""
+
+    commands: list[Json]
+    processes: list[Json]
+    problem: str | None

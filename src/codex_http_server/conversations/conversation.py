@@ -19,6 +19,7 @@ from codex_http_server.auth.callers import Caller
 from codex_http_server.clock import now_ms
 from codex_http_server.conversations import policy, views
 from codex_http_server.conversations.approvals import Approvals
+from codex_http_server.conversations.clearing import Clearing
 from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.login import Login
 from codex_http_server.conversations.quota import Over
@@ -49,6 +50,8 @@ Work = Coroutine[Any, Any, None]
 
 class Host(Protocol):
     """What a conversation needs of the manager."""
+
+    grace: float  # seconds that the processes of an interrupted turn have to end
 
     @property
     def accepting(self) -> bool:
@@ -106,7 +109,7 @@ class Conversation:
         self.heard_ms = 0  # when the core last said something of it
         self.thread = ThreadLink(self, self._reached)
         self.approvals = Approvals(self)
-        self._stopping: set[str] = set()
+        self.clearing = Clearing(self)
         self._changed = asyncio.Event()
         if record.thread_id:
             host.bind(record.thread_id, self)
@@ -134,7 +137,7 @@ class Conversation:
     def stopping(self) -> bool:
         """Whether the running turn was asked to end."""
         turn = self.open.current
-        return turn is not None and turn.turn_id in self._stopping
+        return turn is not None and turn.turn_id in self.clearing
 
     # --- events in --------------------------------------------------------------------------
 
@@ -281,9 +284,8 @@ class Conversation:
                 self.record.updated_ms = draft.at_ms
                 if draft.type == events.TURN_STARTED:
                     self.record.begins = False
-                if draft.turn_id in self._stopping:
-                    self._stopping.discard(draft.turn_id)
-                    self.host.spawn(self._end_commands(self._of_turn(draft.turn_id or "")))
+                if draft.type == events.TURN_COMPLETED and draft.turn_id in self.clearing:
+                    self.host.spawn(self.clearing.clear(draft.turn_id or "", self._grace()))
             case events.APPROVAL_REQUESTED | events.APPROVAL_RESOLVED:
                 self.record.waiting = len(self.approvals)
             case events.THREAD_CLOSED:  # unloaded by the core: the next turn loads it again
@@ -398,28 +400,27 @@ class Conversation:
             await self.thread.load()
             if turn.turn_id not in self.open.turns:
                 raise NoTurn("The turn has ended meanwhile.")
-        self._stopping.add(turn.turn_id)
+        self.clearing.ask(turn.turn_id)
         await self.engine.interrupt_turn(self.record.thread_id, turn.turn_id)
         return turn.turn_id
 
-    def _of_turn(self, turn_id: str) -> Callable[[str], bool]:
-        """Which commands an interrupted turn leaves: all but those of other turns. One that was
-        just being started has no item yet, and runs all the same (measured)."""
-        others = {item.item_id for item in self.open.items.values() if item.turn_id != turn_id}
-        return lambda item_id: item_id not in others
+    def _grace(self) -> float | None:
+        """Seconds that a turn's processes have; None while the server stops: its core takes them
+        along."""
+        return self.host.grace if self.host.accepting else None
 
     async def _end_commands(self, wanted: Callable[[str], bool]) -> None:
-        """The core leaves the commands of an interrupted turn running (measured): end them."""
+        """End commands that run too long."""
         try:
             ended = await self.engine.end_commands(self.record.thread_id, wanted)
-            log.debug("ended commands", count=ended)
+            log.debug("ended commands", count=len(ended))
         except ServerError as error:
             log.warning("commands go on that should have ended", reason=error.detail)
 
     async def end_all_commands(self) -> int:
         """End every command that the core runs for it, background ones too; how many."""
         try:
-            return await self.engine.end_commands(self.record.thread_id, lambda _: True)
+            return len(await self.engine.end_commands(self.record.thread_id, lambda _: True))
         except ServerError as error:
             log.warning("commands go on that should have ended", reason=error.detail)
             return 0

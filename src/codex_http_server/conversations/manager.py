@@ -96,6 +96,7 @@ class Manager:
         self._ledger = ledger
         ledger.on_passed = self._end_for_quota
         self._watchdog = Watchdog(limits, self._interrupt_silent)
+        self.grace = limits.grace
         self._engine: Engine | None = None
         self._found: FoundThreads | None = None
         self._open: dict[str, Open] = {}

@@ -190,3 +190,16 @@ def reply(events: list[Event]) -> str | None:
             data: dict[str, Any] = msgspec.json.decode(event.data)
             return str(data["item"].get("text", ""))
     return None
+
+
+def cleared(report: dict[str, Any]) -> dict[str, Any]:
+    """What was ended with a turn, from the data of `turn/cleared`."""
+    lists = {
+        name: [{"item_id": each["itemId"], **_without(each, "itemId")} for each in report[name]]
+        for name in ("commands", "processes")
+    }
+    return lists | {"problem": report.get("problem")}
+
+
+def _without(found: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if key != name}

@@ -27,6 +27,7 @@ class Limits:
 
     item_ms: int = 86_400_000  # that a background command may outlive its turn
     silence_ms: int = 0  # that a turn which waits for the model may be silent
+    grace: float = 5.0  # seconds that processes of an interrupted turn have to end
     core_memory: int = 0  # bytes that a core may hold before it is recycled
 
 

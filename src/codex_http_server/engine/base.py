@@ -166,6 +166,18 @@ class Terminal(msgspec.Struct, frozen=True):
     pid: int | None = None  # of the operating system, where the core tells
 
 
+How = Literal["terminated", "killed", "left"]
+
+
+class Leftover(msgspec.Struct, frozen=True):
+    """A process, and what became of it: it ended when asked to, was killed, or was left alone."""
+
+    pid: int
+    item_id: str
+    command: str
+    how: How
+
+
 class Control(Protocol):
     """What is done with a thread as a whole. Raises as `Engine`."""
 
@@ -303,9 +315,16 @@ class Engine(Protocol):
         """Ask the turn to end; its end comes as an event. No error if it has ended already."""
         ...
 
-    async def end_commands(self, thread_id: str, wanted: Callable[[str], bool]) -> int:
-        """End running commands of the thread, those whose item id is `wanted`; how many. Their
-        ends come as events."""
+    async def end_commands(self, thread_id: str, wanted: Callable[[str], bool]) -> list[Terminal]:
+        """End running commands of the thread, those whose item id is `wanted`; which. Their ends
+        come as events."""
+        ...
+
+    async def end_leftovers(
+        self, thread_id: str, calls: Collection[str], grace: float
+    ) -> list[Leftover]:
+        """End processes of these commands that outlived them, by SIGKILL after `grace` seconds.
+        Those of a core that was joined are looked at only."""
         ...
 
     def answer(self, request_id: RequestId, answer: Any | None) -> bool:

@@ -19,6 +19,7 @@ from codex_http_server.engine.base import (
     CoreState,
     Found,
     FoundPage,
+    Leftover,
     Listener,
     LoginRules,
     LoginStarted,
@@ -29,11 +30,13 @@ from codex_http_server.engine.base import (
     PastItem,
     PastTurn,
     Policy,
+    Terminal,
     Thread,
 )
-from codex_http_server.engine.control import ThreadControl, refusals
+from codex_http_server.engine.control import ThreadControl, refusals, terminal_of
 from codex_http_server.engine.core import Core
 from codex_http_server.engine.launch import CoreOptions
+from codex_http_server.engine.leftovers import end_leftovers
 from codex_http_server.engine.past import inner_turn, read_items, read_past, read_turns
 from codex_http_server.engine.rpc import OnResult, Peer
 from codex_http_server.engine.session import Ears
@@ -328,15 +331,20 @@ class CodexEngine:
             return False
         return True
 
-    async def end_commands(self, thread_id: str, wanted: Callable[[str], bool]) -> int:
+    async def end_commands(self, thread_id: str, wanted: Callable[[str], bool]) -> list[Terminal]:
         where = {"threadId": thread_id}
         answer = await self._call("thread/backgroundTerminals/list", where)
-        running = msgspec.json.decode(answer, type=_Page).data
-        ended = [each["processId"] for each in running if wanted(each["itemId"])]
-        for process_id in ended:
-            params = where | {"processId": process_id}
+        running = map(terminal_of, msgspec.json.decode(answer, type=_Page).data)
+        ended = [each for each in running if wanted(each.item_id)]
+        for each in ended:
+            params = where | {"processId": each.id}
             await self._call("thread/backgroundTerminals/terminate", params)
-        return len(ended)
+        return ended
+
+    async def end_leftovers(
+        self, thread_id: str, calls: Collection[str], grace: float
+    ) -> list[Leftover]:
+        return await end_leftovers(thread_id, calls, grace, touch=not self.state.joined)
 
     async def find_message(self, thread_id: str, submit_id: str) -> str | None:
         cursor: str | None = None

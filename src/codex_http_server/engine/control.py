@@ -145,7 +145,7 @@ class ThreadControl:
         with refusals():
             where = {"threadId": thread_id}
             found = await pages(self._ask, "thread/backgroundTerminals/list", where, MOST)
-        return [_terminal(each) for each in found]
+        return [terminal_of(each) for each in found]
 
     async def end_terminal(self, thread_id: str, terminal_id: str) -> bool:
         params = {"threadId": thread_id, "processId": terminal_id}
@@ -154,7 +154,8 @@ class ThreadControl:
         return bool(msgspec.json.decode(found).get("terminated"))
 
 
-def _terminal(found: dict[str, Any]) -> Terminal:
+def terminal_of(found: dict[str, Any]) -> Terminal:
+    """A command, as the core lists it."""
     return Terminal(
         id=str(found["processId"]),
         item_id=str(found["itemId"]),

@@ -175,6 +175,12 @@ class Settings:
         "How long a turn that waits for the model may give no sign before it is interrupted; 0:"
         " for ever.",
     )
+    interrupt_grace: float = setting(
+        kinds.amount("seconds", 0, 60),
+        5.0,
+        "How long processes of an interrupted turn have to end by themselves before they are"
+        " killed.",
+    )
     approval_deadline: float = setting(
         kinds.amount("seconds", 0, 7 * 86400),
         600.0,

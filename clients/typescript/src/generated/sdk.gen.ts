@@ -307,7 +307,8 @@ export class Api extends HeyApiClient {
     /**
      * Interrupt Conversation
      *
-     * Ask the running turn to end; commands that it still runs are ended too.
+     * Ask the running turn to end; commands that it still runs are ended too, and processes that
+     * have left them. `turn/cleared` says which; with `wait` the answer does.
      */
     public interruptConversation<ThrowOnError extends boolean = true>(options: Options<InterruptConversationData, ThrowOnError>) {
         return (options.client ?? this.client).post<InterruptConversationResponses, InterruptConversationErrors, ThrowOnError, 'data'>({

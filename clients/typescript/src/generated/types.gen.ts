@@ -328,6 +328,34 @@ export type CallerSpent = {
 };
 
 /**
+ * Cleared
+ *
+ * The turn that was asked to end has ended, and what it left running.
+ */
+export type Cleared = {
+    /**
+     * Turn Id
+     */
+    turn_id: string;
+    /**
+     * Removed Messages
+     */
+    removed_messages: number;
+    /**
+     * Commands
+     */
+    commands: Array<EndedCommand>;
+    /**
+     * Processes
+     */
+    processes: Array<EndedProcess>;
+    /**
+     * Problem
+     */
+    problem?: string | null;
+};
+
+/**
  * CodexCopy
  *
  * What became of what Codex itself keeps of the conversation. `state`: `deleted`, `kept` or
@@ -935,6 +963,46 @@ export type DirectoryView = {
 };
 
 /**
+ * EndedCommand
+ *
+ * A command that still ran when its turn ended.
+ */
+export type EndedCommand = {
+    /**
+     * Item Id
+     */
+    item_id: string;
+    /**
+     * Command
+     */
+    command: string;
+};
+
+/**
+ * EndedProcess
+ *
+ * A process that had left its command: it ended when asked to, was killed, or was left.
+ */
+export type EndedProcess = {
+    /**
+     * Item Id
+     */
+    item_id: string;
+    /**
+     * Command
+     */
+    command: string;
+    /**
+     * Pid
+     */
+    pid: number;
+    /**
+     * How
+     */
+    how: 'terminated' | 'killed' | 'left';
+};
+
+/**
  * EntryView
  *
  * What stands in a directory. `path` is null where the name is no UTF-8: no request can name
@@ -1324,7 +1392,8 @@ export type InterruptAll = {
 /**
  * Interrupted
  *
- * The turn that was asked to end. Its end comes as `turn/completed`.
+ * The turn that was asked to end. Its end comes as `turn/completed`, and then, as
+ * `turn/cleared`, what was ended with it.
  */
 export type Interrupted = {
     /**
@@ -5110,7 +5179,14 @@ export type InterruptConversationData = {
          */
         conversation_id: string;
     };
-    query?: never;
+    query?: {
+        /**
+         * Wait
+         *
+         * Seconds to wait until all of it has ended.
+         */
+        wait?: number;
+    };
     url: '/conversations/{conversation_id}/interrupt';
 };
 
@@ -5216,6 +5292,10 @@ export type InterruptConversationErrors = {
 export type InterruptConversationError = InterruptConversationErrors[keyof InterruptConversationErrors];
 
 export type InterruptConversationResponses = {
+    /**
+     * Waited for: what was ended with it.
+     */
+    200: Cleared;
     /**
      * Successful Response
      */

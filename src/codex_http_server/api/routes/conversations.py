@@ -21,6 +21,7 @@ from codex_http_server.api.encoded import Encoded
 from codex_http_server.api.recognise import near
 from codex_http_server.api.routes.health import core_view
 from codex_http_server.api.schemas import (
+    Cleared,
     ConversationPage,
     ConversationView,
     Interrupted,
@@ -38,6 +39,7 @@ router = APIRouter(tags=["conversations"])
 PAGE_DEFAULT, PAGE_MAX = 50, 200
 SNAPSHOT_ITEMS = 100
 SEQ_MAX = 2**62
+WAIT_MAX = 600  # seconds
 OUTPUT_MAX = 1024 * 1024
 
 
@@ -141,13 +143,26 @@ async def read_output(
 
 
 @router.post(
-    "/conversations/{conversation_id}/interrupt", status_code=202, response_model=Interrupted
+    "/conversations/{conversation_id}/interrupt",
+    status_code=202,
+    response_model=Interrupted,
+    responses={200: {"model": Cleared, "description": "Waited for: what was ended with it."}},
 )
 async def interrupt_conversation(
-    conversation_id: str, services: Use, body: Interrupt | None = None
+    conversation_id: str,
+    services: Use,
+    body: Interrupt | None = None,
+    wait: Annotated[
+        float, Query(ge=0, le=WAIT_MAX, description="Seconds to wait until all of it has ended.")
+    ] = 0,
 ) -> JSONResponse:
-    """Ask the running turn to end; commands that it still runs are ended too."""
+    """Ask the running turn to end; commands that it still runs are ended too, and processes that
+    have left them. `turn/cleared` says which; with `wait` the answer does."""
     entry = await services.manager.get(conversation_id)
     removed = await entry.messages.queue.clear() if body and body.clear_queue else 0
     turn_id = await entry.messages.interrupt()
-    return JSONResponse({"turn_id": turn_id, "removed_messages": removed}, 202)
+    answer = {"turn_id": turn_id, "removed_messages": removed}
+    report = await entry.conversation.clearing.report(turn_id, wait) if wait else None
+    if report is None:
+        return JSONResponse(answer, 202)
+    return JSONResponse(answer | views.cleared(report), 200)

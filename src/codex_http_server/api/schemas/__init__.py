@@ -65,6 +65,7 @@ from codex_http_server.api.schemas.offers import (
 )
 from codex_http_server.api.schemas.server import CoreView, Health, NeighbourView, Ready
 from codex_http_server.api.schemas.stopping import (
+    Cleared,
     Interrupted,
     InterruptedAll,
     Resumed,
@@ -95,6 +96,7 @@ __all__ = [
     "AuthStatus",
     "Began",
     "CallerSpent",
+    "Cleared",
     "CodexCopy",
     "ConfigView",
     "ConfigWritten",

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from codex_http_server.api.schemas.base import Answer
 
 
 class Interrupted(Answer):
-    """The turn that was asked to end. Its end comes as `turn/completed`."""
+    """The turn that was asked to end. Its end comes as `turn/completed`, and then, as
+    `turn/cleared`, what was ended with it."""
 
     turn_id: str
     removed_messages: int
+
+
+class EndedCommand(Answer):
+    """A command that still ran when its turn ended."""
+
+    item_id: str
+    command: str
+
+
+class EndedProcess(EndedCommand):
+    """A process that had left its command: it ended when asked to, was killed, or was left."""
+
+    pid: int
+    how: Literal["terminated", "killed", "left"]
+
+
+class Cleared(Interrupted):
+    """The turn that was asked to end has ended, and what it left running."""
+
+    commands: list[EndedCommand]
+    processes: list[EndedProcess]
+    problem: str | None = None
 
 
 class StoppedView(Answer):

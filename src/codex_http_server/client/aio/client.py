@@ -153,9 +153,9 @@ class AsyncConversation:
         follow = FollowConversation(self.id, after, log, self._connection.contact)
         return AsyncEvents(self._connection, follow)
 
-    async def interrupt(self, *, clear_queue: bool = False) -> Interrupted:
-        """End the running turn."""
-        path = calls.within(self.id, "/interrupt")
+    async def interrupt(self, *, clear_queue: bool = False, wait: float = 0.0) -> Interrupted:
+        """End the running turn. `wait`: seconds for the answer to say what was ended with it."""
+        path = calls.within(self.id, f"/interrupt?wait={wait:g}" if wait else "/interrupt")
         return await self._connection.ask(calls.post(path, {"clear_queue": clear_queue}))
 
     # --- turns that no message starts -------------------------------------------------------

@@ -151,9 +151,9 @@ class Conversation:
         follow = FollowConversation(self.id, after, log, self._connection.contact)
         return Events(self._connection, follow)
 
-    def interrupt(self, *, clear_queue: bool = False) -> Interrupted:
-        """End the running turn."""
-        path = calls.within(self.id, "/interrupt")
+    def interrupt(self, *, clear_queue: bool = False, wait: float = 0.0) -> Interrupted:
+        """End the running turn. `wait`: seconds for the answer to say what was ended with it."""
+        path = calls.within(self.id, f"/interrupt?wait={wait:g}" if wait else "/interrupt")
         return self._connection.ask(calls.post(path, {"clear_queue": clear_queue}))
 
     # --- turns that no message starts -------------------------------------------------------
