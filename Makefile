@@ -31,9 +31,10 @@ $(STAMP): pyproject.toml requirements-dev.lock clients/typescript/package-lock.j
 demo: install
 	$(BIN)/codex-http-server demo $(ARGS)
 
-# A file's tests stay together: they share servers. Without it (a debugger, -s): .venv/bin/pytest.
+# A file's tests stay together: they share servers; the slowest files first (tests/support/order.py).
+# Without it (a debugger, -s): .venv/bin/pytest.
 test: install
-	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: install
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} CHAOS_RESULTS=benchmarks/results \

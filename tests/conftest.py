@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import driven, leaks
+from tests.support import driven, leaks, order
 from tests.support.server import Server, Site, start
 from tests.support.shared import site_at, watched
 from tests.support.signin import LoginSite
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """How tests run side by side: before the options are read."""
+    pluginmanager.register(order)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 import pytest
 from typer.testing import CliRunner
 
-from codex_http_server.cli.main import app
+from codex_http_server.cli.main import program
 from codex_http_server.testing.answers import Text
 from tests.support.approvals import command
 from tests.support.images import png
@@ -30,6 +30,7 @@ STREAM_SECONDS = 3  # for which a command that follows a stream may run
 BLOCKS: Final = snippets("bash")
 CURL: Final = [block for block in BLOCKS if re.search(r"^curl |\| curl ", block.text, re.MULTILINE)]
 OURS = "codex-http-server"
+PROGRAM: Final = program()
 
 # what stands in a block: why it is not run here, and where it is
 EXCUSED: Final = {
@@ -127,7 +128,7 @@ def test_a_command_of_ours_has_the_options_that_a_page_gives_it(arguments: str) 
     words = shlex.split(arguments)
     if not words or words[0].startswith("-"):
         words = ["serve", *words]
-    shown = CliRunner().invoke(app, [*words, "--help"])
+    shown = CliRunner().invoke(PROGRAM, [*words, "--help"])
     assert shown.exit_code == 0, shown.output
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from codex_http_server import __version__
+from codex_http_server.cli.main import COMMANDS
 from codex_http_server.settings import SETTINGS
 from codex_http_server.testing.answers import Gate, Text
 from tests.support.cli import SCRIPT, refuses, run_cli
@@ -82,6 +83,13 @@ def test_the_help_of_the_program_names_its_commands_and_what_it_does_without_one
 def test_version_prints_the_version_and_nothing_else(tmp_path: Path) -> None:
     found = run_cli("--version", environment=BARE | {"HOME": str(tmp_path)})
     assert (found.returncode, found.stdout, found.stderr) == (0, f"{__version__}\n", "")
+
+
+def test_a_shell_completes_each_command(tmp_path: Path) -> None:
+    asks = {"_CODEX_HTTP_SERVER_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    home = BARE | {"HOME": str(tmp_path), "COMP_WORDS": "codex-http-server "}
+    found = run_cli(environment=home | asks)
+    assert found.stdout.split() == [*COMMANDS]
 
 
 # --- starting -------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ import typer
 from codex_http_server import runtime
 from codex_http_server.cli.browser import has_screen
 from codex_http_server.cli.options import takes_settings
-from codex_http_server.cli.serve import run, settings_of, token_of_environment
+from codex_http_server.cli.starting import run, settings_of, token_of_environment
 from codex_http_server.settings import Flags
 from codex_http_server.testing.demo_script import demo_script
 from codex_http_server.testing.provider import Provider

@@ -19,7 +19,7 @@ import typer
 from codex_http_server.accounts.logins import Method
 from codex_http_server.cli.browser import has_screen
 from codex_http_server.cli.options import takes
-from codex_http_server.cli.serve import refuse, settings_of
+from codex_http_server.cli.starting import refuse, settings_of
 from codex_http_server.cli.ways import Json, Way, way_to
 from codex_http_server.errors import ServerError, StartError
 from codex_http_server.settings import Flags, Settings

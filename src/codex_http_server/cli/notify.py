@@ -14,7 +14,7 @@ import typer
 
 from codex_http_server import __version__
 from codex_http_server.cli.options import takes
-from codex_http_server.cli.serve import refuse
+from codex_http_server.cli.starting import refuse
 from codex_http_server.clock import new_id, now_ms
 from codex_http_server.errors import StartError
 from codex_http_server.notify.notices import TEST, Notice

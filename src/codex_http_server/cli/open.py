@@ -18,7 +18,7 @@ from codex_http_server.auth.pages import leave_code
 from codex_http_server.auth.policy import is_loopback
 from codex_http_server.cli.browser import has_screen
 from codex_http_server.cli.options import takes
-from codex_http_server.cli.serve import refuse
+from codex_http_server.cli.starting import refuse
 from codex_http_server.engine.lock import read_json
 from codex_http_server.errors import StartError
 from codex_http_server.places import Places, places

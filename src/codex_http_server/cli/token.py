@@ -19,7 +19,7 @@ from codex_http_server.auth.callers import MEANING, Scope
 from codex_http_server.auth.tokenfile import TokenFile
 from codex_http_server.auth.tokens import Token
 from codex_http_server.cli.options import takes
-from codex_http_server.cli.serve import refuse
+from codex_http_server.cli.starting import refuse
 from codex_http_server.errors import ServerError, SettingsError, StartError
 from codex_http_server.places import places
 from codex_http_server.settings import Flags, resolve

@@ -17,7 +17,7 @@ import typer
 from codex_http_server.cli.chat.screen import Screen
 from codex_http_server.cli.chat.talk import Talk
 from codex_http_server.cli.options import takes
-from codex_http_server.cli.serve import refuse
+from codex_http_server.cli.starting import refuse
 from codex_http_server.client import Client, ClientError, Conversation
 from codex_http_server.client.where import URL_ENV
 from codex_http_server.errors import StartError
