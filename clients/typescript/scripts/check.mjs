@@ -5,9 +5,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+import { build } from "esbuild";
 
 const here = join(dirname(fileURLToPath(import.meta.url)), "..");
 const tool = (path) => join(here, "node_modules", path);
+const MOST = 18_000; // bytes of the whole client in a page, gzipped
 const TSC = tool("typescript/lib/tsc.js");
 
 /** Run a program; what it prints is shown only where it fails. */
@@ -73,6 +77,19 @@ function checkTypes(folder, compilerOptions) {
   run(TSC, "-p", folder);
 }
 
+/** A bundler takes it, for a page: nothing of Node is in it, and no more than it should be. */
+async function bundle(folder) {
+  const entryPoints = files.map((name) => join(folder, name)).filter(isForPages);
+  const options = { bundle: true, minify: true, format: "esm", write: false, external: ["react"] };
+  const { outputFiles } = await build({ ...options, entryPoints, outdir: folder, jsx: "automatic" });
+  const sizes = outputFiles.map(({ contents }) => gzipSync(contents).length);
+  if (Math.max(...sizes) > MOST) throw new Error(`the client takes ${sizes} bytes, gzipped`);
+}
+
+function isForPages(program) {
+  return !readFileSync(program, "utf8").includes("codex-http-client/server");
+}
+
 run("scripts/build.mjs");
 run(TSC, "-p", "tests");
 const folder = mkdtempSync(join(tmpdir(), "codex-http-client-"));
@@ -87,6 +104,7 @@ try {
   const loads = join(folder, "loads.mjs"); // without React: only ./react needs it
   writeFileSync(loads, 'import "codex-http-client"; import "codex-http-client/server";');
   run(loads);
+  await bundle(folder);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

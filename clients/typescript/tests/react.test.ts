@@ -3,6 +3,7 @@
 import { CodexClient, NotFound } from "codex-http-client";
 import {
   CodexProvider,
+  useAccount,
   type UseConversation,
   useConversation,
   type UseConversations,
@@ -172,6 +173,7 @@ export const reactTests: Test[] = [
       const { id } = await client.create(world.setting.project);
       const other = await client.create(world.setting.project);
       const use = () => {
+        useAccount();
         useConversations();
         useConversation(other.id);
         return useConversation(id);
@@ -245,6 +247,25 @@ export const reactTests: Test[] = [
       await page.until(({ conversations: [first] }) => first?.status === "idle");
       await made.delete();
       await page.until(({ conversations }) => conversations.length === 0);
+      page.unmount();
+    },
+  },
+  {
+    name: "useAccount shows who is signed in, and a login from its begin to its end",
+    run: async (world) => {
+      const client = clientOf(world);
+      const page = new Mounted(() => useAccount(), client);
+      const { account, login } = await page.until(({ loading }) => !loading);
+      equal([account?.authenticated, login], [true, null]);
+      await page.now.signIn({ method: "device_code" });
+      const begun = await page.until((seen) => seen.login !== null);
+      ok(begun.login?.user_code && begun.login.url, "there is something to do");
+      await client.api.cancelLogin({ path: { login_id: begun.login.id } }); // by somebody else
+      await page.until((seen) => seen.login === null);
+      await page.now.signIn({ method: "device_code" });
+      await page.until((seen) => seen.login !== null);
+      await page.now.cancel();
+      await page.until((seen) => seen.login === null);
       page.unmount();
     },
   },

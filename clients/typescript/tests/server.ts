@@ -1,7 +1,7 @@
 /** A server started from Node: `node build/tests/server.js <setting as JSON>` prints the results. */
 
 import { equal, fails, ok, runAll, type Setting, type Test, type World } from "./harness.js";
-import { ServerNotStarted, startServer, type ServerState } from "codex-http-client/server";
+import { findServer, ServerNotStarted, startServer, type ServerState } from "codex-http-client/server";
 import { NotAuthorized, CodexClient } from "codex-http-client";
 
 /** The command and environment of the server under test. */
@@ -49,7 +49,10 @@ const tests: Test[] = [
       const pid = server.pid ?? 0;
       ok(isThere(pid), "it runs");
       ok(server.log.length > 0, "its log is kept");
+      const where = { env, codexHome: env["CODEX_HOME"] ?? "" };
+      equal(await findServer(where), { url: server.url, pid });
       await server.stop();
+      equal(await findServer(where), null);
       equal([isThere(pid), told], [false, ["ready", "stopped"]]);
     },
   },

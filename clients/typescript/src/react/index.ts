@@ -13,14 +13,18 @@ import {
 
 import { CodexClient } from "../client.js";
 import type { Conversation, SendOptions } from "../conversation.js";
+import type { AuthStatus, StartLogin } from "../generated/index.js";
+import type { Login } from "../login.js";
 import type { State } from "../state.js";
 import type {
   Approval,
   ConversationFilter,
   ConversationInfo,
+  LoginInfo,
   QueuedMessage,
   TurnInfo,
 } from "../types.js";
+import { AccountStore } from "./account.js";
 import { type ChatItem, chatItems, ConversationStore } from "./conversation.js";
 import { Hub } from "./hub.js";
 import { ListStore } from "./list.js";
@@ -33,9 +37,11 @@ class Stores {
   private readonly lists = new Map<string, ListStore>();
 
   private readonly hub: Hub;
+  readonly account: AccountStore;
 
   constructor(readonly client: CodexClient) {
     this.hub = new Hub(client);
+    this.account = new AccountStore(client, this.hub, () => undefined);
   }
 
   conversation(id: string): ConversationStore {
@@ -46,7 +52,7 @@ class Stores {
 
   list(filter: string): ListStore {
     const wanted = JSON.parse(filter) as ConversationFilter;
-    return kept(this.lists, filter, (idle) => new ListStore(this.client, this.hub, wanted, idle));
+    return kept(this.lists, filter, (idle) => new ListStore(this.client, wanted, this.hub, idle));
   }
 }
 
@@ -201,5 +207,43 @@ export function useConversations(filter: ConversationFilter = {}): UseConversati
     loadMore: store.loadMore,
     again: store.again,
     create,
+  };
+}
+
+// --- the account -----------------------------------------------------------------------------------
+
+/** Who is signed in, and what can be done about it. */
+export interface UseAccount {
+  /** Null until it was read. `authenticated` is false where a message would not get through. */
+  readonly account: AuthStatus | null;
+  /** The login that is pending: a person opens its `url`, and types its `user_code` there. */
+  readonly login: LoginInfo | null;
+  readonly loading: boolean;
+  readonly error: Error | null;
+  readonly reconnecting: boolean;
+  readonly again: () => void;
+  readonly signIn: (how: StartLogin) => Promise<Login>;
+  /** End a browser login from another machine, with the address that the browser ended at. */
+  readonly finish: (address: string) => Promise<void>;
+  readonly cancel: () => Promise<void>;
+  readonly signOut: () => Promise<void>;
+}
+
+/** Follow the login of the server's Codex home, whoever changes it. */
+export function useAccount(): UseAccount {
+  const { account: store } = useStores();
+  const view = useSyncExternalStore(store.subscribe, store.getView, store.getView);
+  const { again, signIn, finish, cancel, signOut } = store;
+  return {
+    account: view.data?.account ?? null,
+    login: view.data?.login ?? null,
+    loading: view.data === null && view.error === null,
+    error: view.error,
+    reconnecting: view.connection === "lost",
+    again,
+    signIn,
+    finish,
+    cancel,
+    signOut,
   };
 }

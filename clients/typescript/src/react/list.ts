@@ -1,14 +1,11 @@
 /** A list of conversations that is kept up to date while somebody looks at it. */
 
 import type { CodexClient } from "../client.js";
-import { ConnectionLost } from "../errors.js";
-import { sleep } from "../time.js";
 import type { ConversationFilter, ConversationInfo, Event } from "../types.js";
 import type { Hub } from "./hub.js";
-import { Store } from "./store.js";
+import { ReadStore } from "./reading.js";
 
 const PAGE = 50;
-const PAUSE = 100; // milliseconds in which changes are gathered before the list is read again
 const CHANGES: ReadonlySet<string> = new Set([
   "thread/started",
   "turn/started",
@@ -28,44 +25,16 @@ export interface Listed {
   readonly hasMore: boolean;
 }
 
-export class ListStore extends Store<Listed> {
+export class ListStore extends ReadStore<Listed> {
   private wanted = PAGE; // how many are shown
-  private stale = false;
-  private reading: Promise<void> | null = null;
 
   constructor(
     private readonly client: CodexClient,
-    private readonly hub: Hub,
     private readonly filter: ConversationFilter,
+    hub: Hub,
     onIdle: () => void,
   ) {
-    super(onIdle);
-  }
-
-  protected async follow(signal: AbortSignal): Promise<void> {
-    const wants = ({ type }: Event) => CHANGES.has(type);
-    const events = this.hub.follow({ wants, onConnection: this.onConnection, signal });
-    try {
-      await events.ready;
-      await this.read();
-      for await (const _ of events) void this.readSoon(signal);
-    } finally {
-      events.close();
-    }
-  }
-
-  private async readSoon(signal: AbortSignal): Promise<void> {
-    if (this.stale) return;
-    this.stale = true;
-    try {
-      await sleep(PAUSE, signal);
-      this.stale = false;
-      await this.read();
-    } catch (error) {
-      this.stale = false;
-      if (error instanceof ConnectionLost) void this.readSoon(signal);
-      else if (!signal.aborted) this.fail(error);
-    }
+    super(hub, onIdle);
   }
 
   /** Show the next ones too. */
@@ -74,23 +43,16 @@ export class ListStore extends Store<Listed> {
     await this.read();
   };
 
-  /** Read what is shown anew, once at a time. */
-  private async read(): Promise<void> {
-    while (this.reading) await this.reading;
-    this.reading = this.fetch().finally(() => {
-      this.reading = null;
-    });
-    await this.reading;
+  protected override concerns({ type }: Event): boolean {
+    return CHANGES.has(type);
   }
 
-  private async fetch(): Promise<void> {
+  protected override async fetch(): Promise<Listed> {
     const conversations: ConversationInfo[] = [];
-    let hasMore = false;
     for await (const each of this.client.conversations(this.filter)) {
-      hasMore = conversations.length === this.wanted;
-      if (hasMore) break;
+      if (conversations.length === this.wanted) return { conversations, hasMore: true };
       conversations.push(each);
     }
-    this.change({ data: { conversations, hasMore } });
+    return { conversations, hasMore: false };
   }
 }

@@ -7,6 +7,7 @@ import { Child, type Ready } from "./child.js";
 import { ServerNotStarted } from "./errors.js";
 import { Restarts } from "./restarts.js";
 
+export { type Found, type FindOptions, findServer } from "./find.js";
 export { ServerNotStarted };
 
 /** `failed`: it ended too often and is not started again. */
