@@ -108,12 +108,14 @@ OURS: Final[dict[str, str]] = {
         " or `no_conversation`. `decision` is null where nobody here decided."
     ),
     QUEUE_CHANGED: (
-        "The messages waiting in this conversation. `data`: `{queue: [...], reason}`; `reason`"
-        " is `added`, `started`, `steered`, `edited`, `removed`, `reordered`, `cleared`,"
-        " `failed`, `restored`, `waiting_for_login`, `signed_in`, `quota` (the first message waits"
-        " for room in a quota), `held` (all was stopped) or `resumed`; with `failed`, `error` says"
-        " why the message was given up, and `waits` of the first message in `queue` says for what"
-        " it waits."
+        "The messages waiting in this conversation have changed. `data`: `{reason, submit_ids,"
+        " removed, put: [{at, message}], order, length}`. To follow: take out what `removed` and"
+        " `put` name, put each of `put` in at its place `at` (they rise), and where there is an"
+        " `order` (of all ids), sort by it; then `length` wait. `reason` is `added`, `started`,"
+        " `steered`, `edited`, `removed`, `reordered`, `cleared`, `failed`, `restored`,"
+        " `waiting_for_login`, `signed_in`, `quota` (the first message waits for room in a quota),"
+        " `held` (all was stopped) or `resumed`; with `failed`, `error` says why the message was"
+        " given up, and `waits` of the first message says for what it waits."
     ),
     AUTH_REQUIRED: (
         "Somebody has to sign in. `data`: `{turnId, code, http_status, detail, hint, resend,"

@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from codex_http_server.conversations.outbox import LIMIT
 from codex_http_server.engine.rpc import Peer
 from codex_http_server.engine.transport import connect_socket
 from codex_http_server.testing.answers import Gate, Text
@@ -22,22 +21,6 @@ from tests.support.codes import refused
 from tests.support.commands import until
 from tests.support.judge import check_reader, check_whole
 from tests.support.server import PATIENCE, Server, Site, start
-
-
-def test_a_full_queue_is_409_and_goes_on_afterwards(server: Server, site: Site) -> None:
-    conversation, gate = server.conversation(), Gate()
-    site.provider.expect(Text(["one ", gate]))
-    with server.read(conversation) as reader:
-        server.send(conversation, "begin")
-        reader.wait(lambda e: e.get("text") == "one ")
-        for number in range(LIMIT):
-            server.send(conversation, f"m{number}")
-        path = f"/conversations/{conversation}/messages"
-        refused(server.client.post(path, json={"message": "too many"}), 409, "queue_full")
-        server.post(f"/conversations/{conversation}/interrupt", {"clear_queue": True}, 202)
-        reader.wait_type("turn/completed", status="interrupted")
-    site.provider.expect(Text("fine"))
-    assert server.run(conversation)["reply"] == "fine"
 
 
 def test_a_server_that_stops_takes_no_message(site: Site) -> None:

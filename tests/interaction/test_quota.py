@@ -170,7 +170,8 @@ def test_a_waiting_message_stays_and_says_why(site: Site) -> None:
                 "reason": "quota", "quota": "day.tokens", "limit": 1000, "used": 2001,
             }.items()  # fmt: skip
             assert second["waits"] is None
-            assert told["data"]["queue"] == [first, second]
+            assert told["data"]["put"] == [{"at": 0, "message": first}]
+            assert told["data"]["length"] == 2
             assert told["data"]["submit_ids"] == waiting[:1]
             snapshot = server.get(f"/conversations/{conversation}?include=snapshot")
             assert snapshot["queue"] == [first, second]

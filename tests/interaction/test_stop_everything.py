@@ -59,7 +59,7 @@ def test_what_waits_is_held_back_until_it_may_go_on(server: Server, site: Site) 
             }
         ]
         held = reader.wait(lambda e: e["data"].get("reason") == "held")
-        assert held["data"]["queue"][0]["waits"]["reason"] == "held"
+        assert held["data"]["put"][0]["message"]["waits"]["reason"] == "held"
         assert [each["waits"] is not None for each in queue(server, conversation)] == [True, False]
         # A look at the queue is no proof that nothing starts: another conversation's whole turn is.
         site.provider.expect(Text("elsewhere"))
@@ -166,7 +166,8 @@ def test_a_steered_message_that_the_turn_never_read_is_held_back_too(
         server.post("/interrupt", None, 202)
         interrupted(reader)
         held = reader.wait(lambda e: e["data"].get("reason") == "held")
-        (waiting,) = held["data"]["queue"]
+        (put,) = held["data"]["put"]
+        waiting = put["message"]
         assert waiting["waits"]["reason"] == "held"
         assert queue(server, conversation) == [waiting]
         site.provider.expect(Text("read it"))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codex_http_server.conversations import views
 from codex_http_server.conversations.outbox import LIMIT, Outbox
 from codex_http_server.errors import Invalid, MessageNotFound, QueueFull
 from codex_http_server.records import Stated, SubmitRecord
@@ -40,7 +41,7 @@ def test_messages_wait_in_the_order_they_came(outbox: Outbox) -> None:
 
 
 def test_an_empty_outbox_has_no_first() -> None:
-    assert (Outbox().first(), len(Outbox()), Outbox().view()) == (None, 0, [])
+    assert (Outbox().first(), len(Outbox()), Outbox().index("a")) == (None, 0, None)
 
 
 def test_a_message_may_be_put_first_and_a_later_one_before_it(outbox: Outbox) -> None:
@@ -82,7 +83,7 @@ def test_a_full_outbox_takes_a_message_only_in_front() -> None:
     for number in range(LIMIT):
         outbox.add(message(str(number)))
     late = message("late")
-    with pytest.raises(QueueFull, match="100 messages wait"):
+    with pytest.raises(QueueFull, match="1000 messages wait"):
         outbox.add(late)
     assert (len(outbox), late.state) == (LIMIT, "starting")
     outbox.add(late, first=True)
@@ -113,7 +114,7 @@ def test_the_outbox_may_change_while_someone_goes_through_it(outbox: Outbox) -> 
 
 def test_a_waiting_message_is_shown_with_its_overrides(outbox: Outbox) -> None:
     outbox.add(message("x", overrides=Stated(model="m"), created_ms=1))
-    shown = outbox.view()[-1]
+    shown = views.queued(list(outbox)[-1])
     assert (shown["submit_id"], shown["status"]) == ("x", "queued")
     assert (shown["input"], shown["overrides"]) == ([{"type": "text", "text": "x"}], {"model": "m"})
 

@@ -7,7 +7,15 @@
  */
 
 import type { ItemPage } from "./generated/index.js";
-import type { ConversationInfo, Event, Item, OpenItem, Snapshot, TurnInfo } from "./types.js";
+import type {
+  ConversationInfo,
+  Event,
+  Item,
+  OpenItem,
+  QueuedMessage,
+  Snapshot,
+  TurnInfo,
+} from "./types.js";
 
 /** A snapshot, and what has happened since. */
 export type State = Snapshot;
@@ -65,11 +73,30 @@ const CHANGES = new Map<string, Change>(Object.entries({
   },
   "thread/archived": (state) => told(state, { archived: true }),
   "thread/unarchived": (state) => told(state, { archived: false }),
-  "queue/changed": (_, { data }) => ({ queue: data["queue"] as State["queue"] }),
+  "queue/changed": ({ queue }, { data }) => ({ queue: changed(queue, data as unknown as QueueChange) }),
   "conversation/updated": (_, { data }) => ({ conversation: data as ConversationInfo }),
   "approval/requested": asked,
   "approval/resolved": answered,
 } satisfies Record<string, Change>));
+
+// --- the queue ---------------------------------------------------------------------------------
+
+interface QueueChange {
+  readonly removed: readonly string[];
+  /** Where each of these stands now, first to last. */
+  readonly put: readonly { readonly at: number; readonly message: QueuedMessage }[];
+  readonly order?: readonly string[];
+}
+
+function changed(queue: QueuedMessage[], { removed, put, order }: QueueChange): QueuedMessage[] {
+  const gone = new Set([...removed, ...put.map(({ message }) => message.submit_id)]);
+  const left = queue.filter(({ submit_id: id }) => !gone.has(id));
+  for (const { at, message } of put) left.splice(at, 0, message);
+  if (!order) return left;
+  const place = new Map(order.map((id, index) => [id, index]));
+  const placeOf = ({ submit_id: id }: QueuedMessage): number => place.get(id) ?? order.length;
+  return left.sort((one, other) => placeOf(one) - placeOf(other));
+}
 
 function told(state: State, fields: Partial<ConversationInfo>): Partial<State> {
   return { conversation: { ...state.conversation, ...fields } };

@@ -298,14 +298,16 @@ class Ran(Began, total=False):
     output: str
 
 
-class _Asked(TypedDict):
+class Interrupted(TypedDict):
+    """The turn that was asked to end; its end comes as `turn/completed`."""
+
     turn_id: str
     removed_messages: int
 
 
-class Interrupted(_Asked, total=False):
-    """The turn that was asked to end; its end comes as `turn/completed`. With `wait`, once all of
-    it has ended: the commands that still ran, and the processes that had left them."""
+class Cleared(Interrupted, total=False):
+    """With `wait`, once all of it has ended: the commands that still ran, and the processes that
+    had left them."""
 
     commands: list[Json]
     processes: list[Json]

@@ -7,13 +7,12 @@ calls, in the same commit as the event that tells of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from codex_http_server.conversations import views
 from codex_http_server.errors import Invalid, MessageNotFound, QueueFull
 from codex_http_server.records import SubmitRecord
 
-LIMIT: Final = 100  # messages that may wait in one conversation
+LIMIT: Final = 1000  # messages that may wait in one conversation
 
 
 class Outbox:
@@ -28,9 +27,10 @@ class Outbox:
     def __iter__(self):
         return iter(tuple(self._waiting))
 
-    def view(self) -> list[dict[str, Any]]:
-        """As the API shows it."""
-        return [views.queued(record) for record in self._waiting]
+    def index(self, submit_id: str) -> int | None:
+        """Where a message stands; None if it does not wait."""
+        found = (at for at, each in enumerate(self._waiting) if each.id == submit_id)
+        return next(found, None)
 
     def add(self, record: SubmitRecord, *, first: bool = False) -> None:
         """Put a message last, or first. Raises `QueueFull`."""
@@ -40,13 +40,11 @@ class Outbox:
                 hint="Wait for the running turn, or remove some: DELETE …/queue/{submit_id}.",
             )
         record.state = "queued"
-        places = [each.place for each in self._waiting]
-        if first:
-            record.place = min(places, default=0.0) - 1
+        if not self._waiting:
+            record.place = -1.0 if first else 1.0
         else:
-            record.place = max(places, default=0.0) + 1
-        self._waiting.append(record)
-        self._sort()
+            record.place = self._waiting[0].place - 1 if first else self._waiting[-1].place + 1
+        self._waiting.insert(0 if first else len(self._waiting), record)
 
     def restore(self, records: Sequence[SubmitRecord]) -> None:
         """Take what the log has, in its order."""
@@ -79,8 +77,9 @@ class Outbox:
                 "order must name every waiting message once.",
                 errors=[{"field": "order", "message": "must name every waiting message once"}],
             )
-        for place, submit_id in enumerate(order, 1):
-            self.get(submit_id).place = float(place)
+        places = {submit_id: float(place) for place, submit_id in enumerate(order, 1)}
+        for record in self._waiting:
+            record.place = places[record.id]
         self._sort()
         return list(self._waiting)
 

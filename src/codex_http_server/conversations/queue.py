@@ -11,6 +11,7 @@ from typing import Any
 
 from codex_http_server import events
 from codex_http_server.clock import now_ms
+from codex_http_server.conversations import views
 from codex_http_server.conversations.conversation import Conversation
 from codex_http_server.conversations.outbox import Outbox
 from codex_http_server.errors import ServerError
@@ -35,10 +36,13 @@ class Queue:
 
     def view(self) -> list[dict[str, Any]]:
         """As the API shows it."""
-        shown = self._outbox.view()
-        if shown and self._waits is not None and shown[0]["submit_id"] == self._waits[0]:
-            shown[0]["waits"] = self._waits[1]
-        return shown
+        return [self._shown(record) for record in self._outbox]
+
+    def _shown(self, record: SubmitRecord) -> dict[str, Any]:
+        """One message, with what it waits for."""
+        waits = self._waits
+        mine = waits[1] if waits is not None and waits[0] == record.id else None
+        return views.queued(record) | {"waits": mine}
 
     def first(self) -> SubmitRecord | None:
         """The next message."""
@@ -81,23 +85,36 @@ class Queue:
         if before is None or before[0] != record.id or any(
             before[1].get(name) != self._waits[1].get(name) for name in same
         ):  # fmt: skip
-            self.announce(reason, record)
+            earlier = [each for each in self if before is not None and each.id == before[0]]
+            self.announce(reason, *{each.id: each for each in (*earlier, record)}.values())
 
     def go_on(self) -> None:
         """Nothing holds the first message back any more."""
-        self._waits = None
-        self.announce("resumed")
+        waits, self._waits = self._waits, None
+        self.announce("resumed", *(each for each in self if waits and each.id == waits[0]))
 
     def take(self, record: SubmitRecord) -> None:
         """Take a message out, for a turn. The caller announces it."""
         self._outbox.take(record.id)
 
     def announce(self, reason: str, *records: SubmitRecord, error: str | None = None) -> None:
-        """Append `queue/changed` with what waits now, and write the records that changed."""
-        body: dict[str, Any] = {"queue": self.view(), "reason": reason}
-        body["submit_ids"] = [record.id for record in records]
+        """Append `queue/changed` with what has changed, and write the records that changed."""
+        body = self._change(records) | {"reason": reason, "length": len(self)}
         if error is not None:
             body["error"] = error
+        self._tell(body, records)
+
+    def _change(self, records: Sequence[SubmitRecord]) -> dict[str, Any]:
+        """What these messages are now: where each stands, or that it does not wait any more."""
+        places = {record.id: self._outbox.index(record.id) for record in records}
+        stand = {at: record for record in records if (at := places[record.id]) is not None}
+        return {
+            "put": [{"at": at, "message": self._shown(stand[at])} for at in sorted(stand)],
+            "removed": [record.id for record in records if places[record.id] is None],
+            "submit_ids": [record.id for record in records],
+        }
+
+    def _tell(self, body: dict[str, Any], records: Sequence[SubmitRecord]) -> None:
         draft = Draft(events.QUEUE_CHANGED, raw(body), now_ms())
         self._conversation.append([draft], records)
 
@@ -124,8 +141,14 @@ class Queue:
     async def reorder(self, order: Sequence[str]) -> None:
         """Put the waiting messages in this order. Raises `Invalid`."""
         before = [record.id for record in self._outbox]
-        self.announce("reordered", *self._outbox.reorder(order))
-        await self._durable(lambda: self.announce("reordered", *self._outbox.reorder(before)))
+        self._reorder(order)
+        await self._durable(lambda: self._reorder(before))
+
+    def _reorder(self, order: Sequence[str]) -> None:
+        records = self._outbox.reorder(order)
+        same: dict[str, Any] = {"put": [], "removed": [], "submit_ids": []}
+        body = {"reason": "reordered", "order": list(order), "length": len(self)}
+        self._tell(same | body, records)
 
     async def clear(self) -> int:
         """Take all waiting messages back; how many."""

@@ -162,7 +162,7 @@ const HANDLERS = {
     changes.turns.add(turn);
   },
   "queue/changed"(state, event, data, changes) {
-    state.queue = data.queue ?? [];
+    state.queue = changedQueue(state.queue, data);
     if (data.reason === "failed") state.queueError = data.error ?? "A waiting message could not be sent.";
     changes.parts.add("queue");
   },
@@ -207,6 +207,15 @@ const HANDLERS = {
     changes.items.add(entry);
   },
 };
+
+/** What waits after a change of it: each that is named is put where it stands now. */
+function changedQueue(queue, { removed, put, order }) {
+  const gone = new Set([...removed, ...put.map(({ message }) => message.submit_id)]);
+  const left = queue.filter((each) => !gone.has(each.submit_id));
+  for (const { at, message } of put) left.splice(at, 0, message);
+  const place = new Map((order ?? []).map((id, index) => [id, index]));
+  return order ? left.sort((a, b) => place.get(a.submit_id) - place.get(b.submit_id)) : left;
+}
 
 function textDelta(state, event, data, changes) {
   const entry = openItem(state, event);

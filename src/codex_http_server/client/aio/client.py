@@ -17,11 +17,11 @@ from codex_http_server.client.follow import FollowConversation, FollowTurn
 from codex_http_server.client.types import (
     Answer,
     Approval,
+    Cleared,
     ConversationFilter,
     ConversationInfo,
     ConversationOptions,
     CreateOptions,
-    Interrupted,
     Json,
     MessageOptions,
     QueuedMessage,
@@ -153,7 +153,7 @@ class AsyncConversation:
         follow = FollowConversation(self.id, after, log, self._connection.contact)
         return AsyncEvents(self._connection, follow)
 
-    async def interrupt(self, *, clear_queue: bool = False, wait: float = 0.0) -> Interrupted:
+    async def interrupt(self, *, clear_queue: bool = False, wait: float = 0.0) -> Cleared:
         """End the running turn. `wait`: seconds for the answer to say what was ended with it."""
         path = calls.within(self.id, f"/interrupt?wait={wait:g}" if wait else "/interrupt")
         return await self._connection.ask(calls.post(path, {"clear_queue": clear_queue}))

@@ -17,11 +17,11 @@ from codex_http_server.client.sync.streams import Events, Turn
 from codex_http_server.client.types import (
     Answer,
     Approval,
+    Cleared,
     ConversationFilter,
     ConversationInfo,
     ConversationOptions,
     CreateOptions,
-    Interrupted,
     Json,
     MessageOptions,
     QueuedMessage,
@@ -151,7 +151,7 @@ class Conversation:
         follow = FollowConversation(self.id, after, log, self._connection.contact)
         return Events(self._connection, follow)
 
-    def interrupt(self, *, clear_queue: bool = False, wait: float = 0.0) -> Interrupted:
+    def interrupt(self, *, clear_queue: bool = False, wait: float = 0.0) -> Cleared:
         """End the running turn. `wait`: seconds for the answer to say what was ended with it."""
         path = calls.within(self.id, f"/interrupt?wait={wait:g}" if wait else "/interrupt")
         return self._connection.ask(calls.post(path, {"clear_queue": clear_queue}))
