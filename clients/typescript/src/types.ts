@@ -6,7 +6,6 @@ import type {
   Began,
   ConversationView,
   CreateConversation,
-  EventView,
   Finished,
   ListConversationsData,
   LoginView,
@@ -25,8 +24,38 @@ import type {
 
 export type { Snapshot };
 
-/** One event. Draw text from `text`; `data` is the core's own object. */
-export type Event = EventView;
+/**
+ * One event: the envelope, which is the server's and stays as it is, around what the core said. What
+ * each type has in `data` is in the server's docs/events.md and openapi.json.
+ */
+export interface Event {
+  readonly type: string;
+  /** Its number in the conversation; missing where it is not in the log of one. */
+  readonly seq?: number | null;
+  /** Its place on the stream of everything. */
+  readonly position?: string | null;
+  /** Null for events of the server and the account. */
+  readonly conversation_id: string | null;
+  readonly turn_id?: string | null;
+  /** Unique only within its turn. */
+  readonly item_id?: string | null;
+  readonly item_type?: string | null;
+  /** On deltas: the text to append. */
+  readonly text?: string | null;
+  /** How a turn or an item stands. */
+  readonly status?: string | null;
+  /** Why the server made this event in the core's stead. */
+  readonly synthetic?: string | null;
+  /** On `turn/started`: all that the turn runs under. */
+  readonly policy?: Readonly<Record<string, unknown>> | null;
+  /** On an item's end: how many deltas the log no longer has. */
+  readonly folded?: number | null;
+  readonly at: string;
+  /** The version of the core that made `data`. */
+  readonly core?: string | null;
+  /** The core's own object. It may change with the core's version: draw text from `text`. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
 
 /**
  * The numbers that the reader had mean nothing any more: forget what you drew, draw `snapshot`;
