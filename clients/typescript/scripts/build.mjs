@@ -10,7 +10,8 @@ import { build } from "esbuild";
 
 const here = join(dirname(fileURLToPath(import.meta.url)), "..");
 process.chdir(here);
-rmSync("dist", { recursive: true, force: true });
+const types = !process.argv.includes("--without-types");
+if (types) rmSync("dist", { recursive: true, force: true });
 
 const common = { bundle: true, format: "esm", logLevel: "warning" };
 
@@ -26,7 +27,7 @@ await build({
   sourcemap: true,
   sourcesContent: false,
 });
-if (!process.argv.includes("--without-types")) {
+if (types) {
   // What runs in Node has a configuration of its own, so that nothing else can use what Node has.
   for (const part of [".", "src/server"]) {
     const tsc = ["node_modules/typescript/lib/tsc.js", "-p", part];
