@@ -27,6 +27,7 @@ THREAD_STATUS: Final = "thread/status/changed"
 THREAD_CLOSED: Final = "thread/closed"
 THREAD_ARCHIVED: Final = "thread/archived"
 THREAD_UNARCHIVED: Final = "thread/unarchived"
+THREAD_REVERTED: Final = "thread/reverted"
 THREAD_NAME: Final = "thread/name/updated"
 RATE_LIMITS: Final = "account/rateLimits/updated"
 ACCOUNT_UPDATED: Final = "account/updated"
@@ -56,6 +57,7 @@ APPROVAL_RESOLVED: Final = "approval/resolved"
 QUEUE_CHANGED: Final = "queue/changed"
 AUTH_REQUIRED: Final = "auth/required"
 CONVERSATION_UPDATED: Final = "conversation/updated"
+CONVERSATION_REVERTED: Final = "conversation/reverted"
 CONVERSATION_DELETED: Final = "conversation/deleted"
 FEED_RESET: Final = "feed/reset"
 CORE_STATE: Final = "core/state"
@@ -69,9 +71,9 @@ OURS: Final[dict[str, str]] = {
         " `retried` (the model's stream broke and is tried again), `steered`, `interrupted`,"
         " `failed` (its turn failed), `replaced` (what a reviewer wrote as data; its words come as"
         " another message), `declined` (it was not approved), `core_lost` (the core died,"
-        " or no longer knows of it) or `expired` (a background command outlived the"
-        " server's `item_limit`); `item` is its last form with all text so far. Drop it from"
-        " view, or show it as broken off."
+        " or no longer knows of it), `reverted` (its turn was taken back) or `expired` (a"
+        " background command outlived the server's `item_limit`); `item` is its last form with all"
+        " text so far. Drop it from view, or show it as broken off."
     ),
     ITEM_GAP: (
         "Deltas of an open item are missing here. `data`: `{turnId, itemId, reason}`; `reason`"
@@ -127,6 +129,13 @@ OURS: Final[dict[str, str]] = {
     CONVERSATION_UPDATED: (
         "Title, model, policy or thread changed, or it was archived or taken back from there."
         " `data`: the conversation."
+    ),
+    CONVERSATION_REVERTED: (
+        "Turns were taken back: the model knows nothing of them any more. `data`:"
+        " `{before_turn_id, turn_ids, from_seq, by}`; `turn_ids` oldest first, `from_seq` the seq"
+        " of the first one's start, `by` the caller or `client` (another client of the core). Drop"
+        " these turns and their items from view. Their events stay in the log; pages, snapshots and"
+        " diffs are without them. Files are as the turns left them."
     ),
     CONVERSATION_DELETED: (
         "The conversation was deleted: this is its last event, and all that is left of it here;"

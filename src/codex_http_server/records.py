@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
-SubmitState = Literal["queued", "starting", "started", "steering", "steered", "ended", "removed"]
+SubmitState = Literal[
+    "queued", "starting", "started", "steering", "steered", "ended", "removed", "reverted"
+]
 WAITING: tuple[SubmitState, ...] = ("queued", "starting", "steering")
 
 ApprovalState = Literal["pending", "answered", "ended"]
@@ -37,6 +39,13 @@ class ForkedFrom(msgspec.Struct, frozen=True):
     body_hash: str = ""
 
 
+class Reverting(msgspec.Struct, frozen=True):
+    """The core was asked to forget this turn and all after it, by `caller`."""
+
+    turn_id: str
+    caller: str
+
+
 class ConversationRecord(msgspec.Struct, kw_only=True):
     """A conversation. `resolved_*` is what the core's own configuration says."""
 
@@ -60,6 +69,7 @@ class ConversationRecord(msgspec.Struct, kw_only=True):
     held: bool = False  # all was stopped: what waits is not sent until someone says so
     status: Literal["idle", "running"] = "idle"
     begins: bool = False  # the core was asked for a turn of its own and may have begun it
+    reverts: Reverting | None = None  # the core may have done it, and the log does not tell yet
     open_since: int = 0  # seq before which nothing in the core is open; 0: nothing is open
     waiting: int = 0  # approvals that wait for a decision
     approval_deadline: float | None = None  # seconds; None: as the server's settings say
@@ -214,4 +224,14 @@ class TurnRecord(msgspec.Struct, kw_only=True, frozen=True):
         return Spent(1, max(0, self.ended_ms - self.started_ms), self.tokens)
 
 
-Record = ConversationRecord | SubmitRecord | AnswerRecord | TurnRecord | ApprovalRecord
+class RevertRecord(msgspec.Struct, kw_only=True, frozen=True):
+    """A turn that was taken back, with `first` and all between."""
+
+    conversation_id: str
+    turn_id: str
+    first: str
+
+
+Record = (
+    ConversationRecord | SubmitRecord | AnswerRecord | TurnRecord | ApprovalRecord | RevertRecord
+)

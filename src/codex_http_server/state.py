@@ -362,6 +362,11 @@ class Open:
             *(each.end(at_ms, "core_lost") for key, each in self.turns.items() if key not in turns),
         ]
 
+    def reverted(self, turn_ids: Collection[str], at_ms: int) -> list[Draft]:
+        """Ends for what is open of turns that were taken back: the core ends their commands."""
+        left = [item for item in self.items.values() if item.turn_id in turn_ids]
+        return self._discard(left, "reverted", at_ms)
+
     def waits_for_model(self, turn_id: str) -> bool:
         """Whether nothing but the model can be what this turn waits for: no command or tool."""
         return all(

@@ -112,8 +112,7 @@ class Meter:
         self.ended = ended
         self._recent = {record.turn_id: record for record in recent}
         self._thread_id = thread_id
-        totals = [r.thread_total for r in self._recent.values() if r.thread_id == thread_id]
-        self._total = max(totals, key=lambda tokens: tokens.total, default=Tokens())
+        self._total = self._newest_total()
 
     def replay(self, event: Draft | Event) -> None:
         """After a restart: an event since something was open. What has ended is in the ledger."""
@@ -130,6 +129,17 @@ class Meter:
         """The core can't be heard: of what runs a part may be missed."""
         for turn in self.running.values():
             turn.whole = False
+
+    def reverted(self, turn_ids: Iterable[str]) -> None:
+        """These turns were taken back: the core's total is again what it was before them
+        (measured). What they cost was spent all the same."""
+        for turn_id in turn_ids:
+            self._recent.pop(turn_id, None)
+        self._total = self._newest_total()
+
+    def _newest_total(self) -> Tokens:
+        totals = [r.thread_total for r in self._recent.values() if r.thread_id == self._thread_id]
+        return max(totals, key=lambda tokens: tokens.total, default=Tokens())
 
     def began(self, turn_id: str, caller: str) -> Change | None:
         """A message of this caller started the turn; told late, its row changes."""

@@ -193,6 +193,7 @@ async def test_a_log_from_before_the_fold_is_folded_when_it_is_opened(tmp_path: 
     old.execute("ALTER TABLE conversation DROP COLUMN forked_from")
     old.execute("DROP INDEX event_turn")
     old.execute("DROP INDEX conversation_thread")
+    old.execute("DROP TABLE reverted")
     old.execute("DROP TABLE deleted")
     old.execute("DROP TABLE approval")
     old.execute("DROP TABLE turn")

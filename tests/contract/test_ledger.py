@@ -169,6 +169,7 @@ async def write_old(folder: Path) -> None:
     old.execute("ALTER TABLE conversation DROP COLUMN forked_from")
     old.execute("DROP INDEX event_turn")
     old.execute("DROP INDEX conversation_thread")
+    old.execute("DROP TABLE reverted")
     old.execute("DROP TABLE deleted")
     old.execute("DROP TABLE approval")
     old.execute("DROP TABLE turn")

@@ -42,6 +42,10 @@ class Core:
             self.told.append((request_id, answer))
         return self.connected
 
+    async def kept_turns(self, thread_id: str, known: object) -> None:
+        """It does not tell."""
+        del thread_id, known
+
     async def wait_ready(self) -> None:
         if not self.connected:
             raise CoreUnavailable("The core is restarting.")

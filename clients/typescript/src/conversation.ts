@@ -10,6 +10,7 @@ import type {
   Interrupted,
   ItemPage,
   ListItemsData,
+  Reverted,
 } from "./generated/index.js";
 import { paged } from "./pages.js";
 import { Events, Turn, type EventsOptions } from "./streams.js";
@@ -113,6 +114,12 @@ export class Conversation {
   /** Send the message of the last turn again, if that was interrupted or failed. */
   async retry(options: { anyway?: boolean } = {}): Promise<Sent> {
     return await this.api.retryTurn({ path: this.path, body: options });
+  }
+
+  /** Take back a turn and all after it. Files stay as they are. */
+  async revert(beforeTurnId: string): Promise<Reverted> {
+    const body = { before_turn_id: beforeTurnId };
+    return await this.api.revertConversation({ path: this.path, body });
   }
 
   // --- turns that no message starts ----------------------------------------------------------

@@ -74,6 +74,7 @@ const CHANGES = new Map<string, Change>(Object.entries({
   "thread/archived": (state) => told(state, { archived: true }),
   "thread/unarchived": (state) => told(state, { archived: false }),
   "queue/changed": ({ queue }, { data }) => ({ queue: changed(queue, data as unknown as QueueChange) }),
+  "conversation/reverted": (state, { data }) => without(state, data["turn_ids"] as string[]),
   "conversation/updated": (_, { data }) => ({ conversation: data as ConversationInfo }),
   "approval/requested": asked,
   "approval/resolved": answered,
@@ -100,6 +101,16 @@ function changed(queue: QueuedMessage[], { removed, put, order }: QueueChange): 
 
 function told(state: State, fields: Partial<ConversationInfo>): Partial<State> {
   return { conversation: { ...state.conversation, ...fields } };
+}
+
+/** The state without turns that were taken back. */
+function without(state: State, turnIds: readonly string[]): Partial<State> {
+  const gone = new Set<string | null | undefined>(turnIds);
+  return {
+    turns: state.turns.filter(({ turn_id: id }) => !gone.has(id)),
+    items: state.items.filter(({ turn_id: id }) => !gone.has(id)),
+    open_items: state.open_items.filter(({ turn_id: id }) => !gone.has(id)),
+  };
 }
 
 // --- turns -------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ IMAGES: Final[Codes] = frozenset(
 )
 TAKEN: Final[Codes] = THERE | {
     "conversation_archived", "conversation_busy", "conversation_open_elsewhere",
-    "elevate_required", "idempotency_key_reused", "quota_exceeded", "stopping",
+    "elevate_required", "idempotency_key_reused", "message_reverted", "quota_exceeded", "stopping",
     "too_many_requests",
 }  # fmt: skip
 """A message is taken, in whatever way."""
@@ -133,6 +133,11 @@ ROWS: Final[dict[Operation, Codes]] = {
         TAKEN | IMAGES | {"queue_full", "turn_not_steerable", "override_needs_new_turn"}
     ),
     ("POST", f"{_ONE}/retry"): TAKEN | {"nothing_to_retry", "turn_had_effects"},
+    ("POST", f"{_ONE}/revert"): (
+        THERE
+        | {"conversation_archived", "conversation_busy", "conversation_open_elsewhere"}
+        | {"stopping", "turn_not_found"}
+    ),
     ("POST", f"{_ONE}/compact"): BEGUN | {"login_required"},
     ("POST", f"{_ONE}/review"): BEGUN | {"login_required"},
     ("POST", f"{_ONE}/shell"): BEGUN,

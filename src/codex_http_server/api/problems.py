@@ -76,6 +76,7 @@ STATUS: Final[dict[str, int]] = {
     "no_running_turn": 409,
     "nothing_to_retry": 409,
     "turn_had_effects": 409,
+    "message_reverted": 409,
     "approval_ended": 409,
     "queue_full": 409,
     "upload_in_use": 409,

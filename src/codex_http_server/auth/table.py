@@ -66,6 +66,7 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     # messages
     ("POST", f"{_ONE}/messages"): Scope.DRIVE,
     ("POST", f"{_ONE}/retry"): Scope.DRIVE,
+    ("POST", f"{_ONE}/revert"): Scope.DRIVE,
     ("POST", f"{_ONE}/compact"): Scope.DRIVE,
     ("POST", f"{_ONE}/review"): Scope.DRIVE,
     ("POST", f"{_ONE}/shell"): Scope.ELEVATE,

@@ -305,6 +305,15 @@ class Interrupted(TypedDict):
     removed_messages: int
 
 
+class Reverted(TypedDict):
+    """The turns that were taken back, oldest first; `head` is the newest seq by then."""
+
+    conversation_id: str
+    before_turn_id: str
+    turn_ids: list[str]
+    head: int
+
+
 class Cleared(Interrupted, total=False):
     """With `wait`, once all of it has ended: the commands that still ran, and the processes that
     had left them."""

@@ -55,7 +55,7 @@ async def again(
 
 
 async def _last_turn(conversation: Conversation) -> TurnRecord:
-    found = await conversation.log.ledger(conversation.id, None, 1)
+    found = await conversation.log.ledger(conversation.id, None, 1, reverted=False)
     if not found or found[0].status not in ("interrupted", "failed"):
         raise NothingToRetry("The last turn of this conversation was not interrupted or failed.")
     return found[0]

@@ -23,6 +23,7 @@ from codex_http_server.conversations.clearing import Clearing
 from codex_http_server.conversations.ledger import Ledger
 from codex_http_server.conversations.login import Login
 from codex_http_server.conversations.quota import Over
+from codex_http_server.conversations.reverts import Reverts
 from codex_http_server.conversations.thread import ThreadLink
 from codex_http_server.engine.base import Engine, Thread
 from codex_http_server.errors import (
@@ -110,6 +111,7 @@ class Conversation:
         self.thread = ThreadLink(self, self._reached)
         self.approvals = Approvals(self)
         self.clearing = Clearing(self)
+        self.reverts = Reverts(self)
         self._changed = asyncio.Event()
         if record.thread_id:
             host.bind(record.thread_id, self)
@@ -170,7 +172,20 @@ class Conversation:
     def unheard(self, in_doubt: bool) -> None:
         """The core can't be heard any more; what it has of us may be in doubt."""
         self.approvals.unheard()
-        self.thread.unheard(in_doubt or self.approvals.in_doubt or self.record.begins)
+        self.thread.unheard(in_doubt or self.approvals.in_doubt or self._is_asking)
+
+    def in_doubt(self) -> None:
+        """Nobody knows what the core did: find out before anything else is asked."""
+        self.thread.unheard(in_doubt=True)
+
+    @property
+    def _is_asking(self) -> bool:
+        """Whether the core was asked for something of which the log does not tell yet."""
+        return self.record.begins or self.record.reverts is not None
+
+    def forgot(self, turn_ids: Sequence[str]) -> None:
+        """The core has forgotten these turns."""
+        self.meter.reverted(turn_ids)
 
     async def on_caught_up(self, *, adopted: bool) -> None:
         """The log has what was missed: now the approvals go on or end."""
@@ -202,7 +217,7 @@ class Conversation:
         """What became of that turn is in the log, or nothing did."""
         if self.record.begins:
             self.record.begins, self.record.status = False, self._status()
-            self.record.open_since = self.record.open_since if self.open else 0
+            self.record.open_since = self.record.open_since if self.open or self._is_asking else 0
             self.save()
 
     def patience(self, turn_id: str | None) -> float:
@@ -248,7 +263,7 @@ class Conversation:
             self.open.apply(draft)
             self._note(draft)
         if bool(self.open) is not was_open:
-            self.record.open_since = next_seq if self.open or self.record.begins else 0
+            self.record.open_since = next_seq if self.open or self._is_asking else 0
         changed = [self.record] if self._face() != before else []
         # What a fork shares with its source was counted there.
         shared = self.record.untold and self.record.forked_from is not None
@@ -280,26 +295,31 @@ class Conversation:
         """Carry over into the record what an event says of the whole conversation."""
         match draft.type:
             case events.TURN_STARTED | events.TURN_COMPLETED:
-                self.record.status = self._status()
-                self.record.updated_ms = draft.at_ms
-                if draft.type == events.TURN_STARTED:
-                    self.record.begins = False
-                if draft.type == events.TURN_COMPLETED and draft.turn_id in self.clearing:
-                    self.host.spawn(self.clearing.clear(draft.turn_id or "", self._grace()))
+                self._note_turn(draft)
             case events.APPROVAL_REQUESTED | events.APPROVAL_RESOLVED:
                 self.record.waiting = len(self.approvals)
-            case events.THREAD_CLOSED:  # unloaded by the core: the next turn loads it again
+            case events.THREAD_CLOSED | events.THREAD_ARCHIVED | events.THREAD_UNARCHIVED:
+                if draft.type != events.THREAD_CLOSED:  # that one: the next turn loads it again
+                    self.record.archived = draft.type == events.THREAD_ARCHIVED  # by whomever
                 self.thread.loaded = False
                 self.record.unloaded_ms = draft.at_ms
-            case events.THREAD_ARCHIVED | events.THREAD_UNARCHIVED:  # by whomever
-                self.record.archived = draft.type == events.THREAD_ARCHIVED
-                self.thread.loaded = False
-                self.record.unloaded_ms = draft.at_ms
+            case events.THREAD_REVERTED:
+                self.host.spawn(self.reverts.heard(self.log.last_appended(self.id) + 1))
+            case events.CONVERSATION_REVERTED:
+                self.record.updated_ms = draft.at_ms
             case events.THREAD_NAME:
                 name = msgspec.json.decode(draft.data).get("threadName")
                 self.record.title = name if isinstance(name, str) else self.record.title
             case _:
                 pass
+
+    def _note_turn(self, draft: Draft) -> None:
+        self.record.status = self._status()
+        self.record.updated_ms = draft.at_ms
+        if draft.type == events.TURN_STARTED:
+            self.record.begins = False
+        elif draft.turn_id in self.clearing:
+            self.host.spawn(self.clearing.clear(draft.turn_id or "", self._grace()))
 
     def save(self) -> None:
         """Write the record."""
@@ -324,6 +344,10 @@ class Conversation:
         )
         self.tell()
         await self.log.durable()  # a turn that no log can find would be run twice
+
+    async def find_reverted(self) -> None:
+        """Put into the log which turns were taken back while nobody heard the core."""
+        await self.reverts.settle()
 
     async def past_diff(self, turn_id: str) -> Event | None:
         """The last diff of a turn that a fork shares with its source."""
@@ -430,7 +454,7 @@ class Conversation:
     async def recover(self, in_doubt: bool, on_event: Callable[[Event], None]) -> None:
         """Rebuild what was open from the log, `on_event` seeing each event since. Whether it
         goes on is known once the core is."""
-        recent = await self.log.ledger(self.id, None, RECENT)
+        recent = await self.log.ledger(self.id, None, RECENT, reverted=False)
         self.meter.restore(await self.log.spent(self.id), recent[::-1], self.record.thread_id)
         self.approvals.restore(await self.log.open_approvals(self.id))
         self.record.waiting = len(self.approvals)
@@ -442,11 +466,11 @@ class Conversation:
                 on_event(event)
             after = page[-1].seq
         self.host.ledger.touch(self.meter)
-        begins = self.record.begins
-        self.thread.behind = in_doubt or bool(self.open) or self.approvals.in_doubt or begins
+        asking = self._is_asking
+        self.thread.behind = in_doubt or bool(self.open) or self.approvals.in_doubt or asking
         if (
             not self.open
-            and not begins
+            and not asking
             and (self.record.open_since or self.record.status != "idle")
         ):
             self.record.open_since, self.record.status = 0, "idle"

@@ -162,8 +162,7 @@ class LoginWait:
         """Have the core forget the turn that was refused with this message, before it is sent."""
         if record.revert is None:
             return
-        thread_id = self._conversation.record.thread_id
-        await self._conversation.engine.revert_turn(thread_id, record.revert)
+        await self._conversation.reverts.ask(record.revert, record.caller)
         for each in (record, *self._queue):
             if each.revert == record.revert and each is not record:
                 each.revert = None

@@ -29,6 +29,7 @@ from codex_http_server.errors import (
     ConversationBusy,
     CoreRefused,
     KeyReused,
+    MessageReverted,
     NoTurn,
     OverrideNeedsNewTurn,
     ServerError,
@@ -140,6 +141,12 @@ class Messages:
             return None
         if found.body_hash != wanted.body_hash:
             raise KeyReused("This Idempotency-Key came with another body before.")
+        if found.state == "reverted":
+            raise MessageReverted(
+                "The message with this Idempotency-Key was taken back, with the turn it went into.",
+                hint="To send it again, send it with another key.",
+                turn_id=found.turn_id,
+            )
         if found.state == "removed" and found.error is not None:
             raise CoreRefused(found.error)
         return self._known(found.id) or found
@@ -195,9 +202,11 @@ class Messages:
     def check_idle(self) -> None:
         """Raises `ConversationBusy` where a turn runs."""
         if self.phase is not Phase.IDLE:
+            turn = self._conversation.open.current
             raise ConversationBusy(
                 "A turn is running in this conversation.",
                 hint="Wait for turn/completed, or interrupt it.",
+                turn_id=turn.turn_id if turn is not None else None,
             )
 
     @contextmanager

@@ -17,8 +17,8 @@ def spent(value: Spent) -> dict[str, Any]:
     return {"turns": value.turns, "minutes": _minutes(value.ms)} | tokens
 
 
-def turn(record: TurnRecord) -> dict[str, Any]:
-    """A turn that has ended."""
+def turn(record: TurnRecord, *, reverted: bool = False) -> dict[str, Any]:
+    """A turn that has ended; whether it was taken back since."""
     return {
         "turn_id": record.turn_id,
         "caller": record.caller,
@@ -28,6 +28,7 @@ def turn(record: TurnRecord) -> dict[str, Any]:
         "minutes": _minutes(record.spent.ms),
         "tokens": msgspec.structs.asdict(record.tokens),
         "usage": record.usage,
+        "reverted": reverted,
     }
 
 
@@ -43,6 +44,7 @@ def running(meter: Meter, now: int) -> list[dict[str, Any]]:
             "minutes": _minutes(each.spent(now).ms),
             "tokens": msgspec.structs.asdict(each.tokens),
             "usage": "reported" if each.tokens.total else "none",
+            "reverted": False,
         }
         for turn_id, each in meter.running.items()
     ]

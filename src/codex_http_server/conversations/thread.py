@@ -44,6 +44,10 @@ class Owner(Protocol):
         """The last diff of a turn that a fork shares with its source; the core keeps none."""
         ...
 
+    async def find_reverted(self) -> None:
+        """Put into the log which turns were taken back while nobody heard the core."""
+        ...
+
     async def replace_thread(self) -> None:
         """Put a new thread in the place of one that the core does not know."""
         ...
@@ -131,6 +135,7 @@ class ThreadLink:
         async with self._loading:
             if self.loaded or self.behind:
                 return True  # we hear it ourselves, or `load` tells it
+            await owner.find_reverted()
             await owner.log.durable()
             known = await owner.log.turn_ids(owner.record.id)
             thread_id = owner.record.thread_id
@@ -158,6 +163,7 @@ class ThreadLink:
         """Fill the log from what the core keeps; then what is open goes on or is ended."""
         owner, adopted = self._owner, self._owner.engine.state.adopted
         uid, thread_id = owner.record.id, owner.record.thread_id
+        await owner.find_reverted()
         await owner.log.durable()
         wanted = owner.open.turn_ids()
         known = await owner.log.turn_ids(uid)

@@ -128,6 +128,13 @@ class LoginRules(msgspec.Struct, frozen=True):
     workspaces: tuple[str, ...] = ()  # the only ones allowed; empty: any
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """The newest turns that the core has of a thread; `whole`: there are no others."""
+
+    turn_ids: frozenset[str]
+    whole: bool
+
+
 Deletion = Literal["deleted", "kept", "none"]
 OnLogin = Callable[[LoginStarted], None]
 OnThread = Callable[[Thread], None]
@@ -309,6 +316,11 @@ class Engine(Protocol):
 
     async def revert_turn(self, thread_id: str, turn_id: str) -> None:
         """Have the thread forget this turn and all after it. No error if there is no such turn."""
+        ...
+
+    async def kept_turns(self, thread_id: str, known: Collection[str]) -> Kept | None:
+        """The newest turns, at least back to the first of `known`; None where the core has no
+        list of them."""
         ...
 
     async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:

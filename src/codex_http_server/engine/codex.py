@@ -19,6 +19,7 @@ from codex_http_server.engine.base import (
     CoreState,
     Found,
     FoundPage,
+    Kept,
     Leftover,
     Listener,
     LoginRules,
@@ -37,7 +38,13 @@ from codex_http_server.engine.control import ThreadControl, refusals, terminal_o
 from codex_http_server.engine.core import Core
 from codex_http_server.engine.launch import CoreOptions
 from codex_http_server.engine.leftovers import end_leftovers
-from codex_http_server.engine.past import inner_turn, read_items, read_past, read_turns
+from codex_http_server.engine.past import (
+    inner_turn,
+    kept_turns,
+    read_items,
+    read_past,
+    read_turns,
+)
 from codex_http_server.engine.rpc import OnResult, Peer
 from codex_http_server.engine.session import Ears
 from codex_http_server.engine.tunnel import CoreLine, connect
@@ -308,11 +315,22 @@ class CodexEngine:
         return True
 
     async def revert_turn(self, thread_id: str, turn_id: str) -> None:
+        where = {"threadId": thread_id}
         try:
-            await self._ask("thread/revert", {"threadId": thread_id, "beforeTurnId": turn_id})
+            await self._ask("thread/revert", where | {"beforeTurnId": turn_id})
         except CoreError as error:
-            if "turn not found" not in error.message:
-                raise CoreRefused(error.message, core_code=error.rpc_code) from error
+            if "turn not found" in error.message:
+                return
+            # A review begins with the turn within it, and only that one has a place (measured).
+            with refusals():
+                inner = await inner_turn(self._ask, thread_id, turn_id)
+                if inner is None:
+                    raise
+                await self._ask("thread/revert", where | {"beforeTurnId": inner})
+
+    async def kept_turns(self, thread_id: str, known: Collection[str]) -> Kept | None:
+        with refusals():
+            return await kept_turns(self._ask, thread_id, known)
 
     async def interrupt_turn(self, thread_id: str, turn_id: str) -> None:
         if await self._interrupted(thread_id, turn_id):

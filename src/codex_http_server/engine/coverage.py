@@ -57,7 +57,6 @@ WHY_NOT: Final[dict[str, str]] = {
     "thread/realtime/appendText": _SOUND,
     "thread/realtime/start": _SOUND,
     "thread/realtime/stop": _SOUND,
-    "thread/revert": f"`POST {ONE}/retry` uses it; by itself: {_UNTOLD[0].lower()}{_UNTOLD[1:]}",
     "thread/unsubscribe": _HELD,
 }
 """Methods that nothing here reaches."""

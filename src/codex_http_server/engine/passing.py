@@ -26,6 +26,7 @@ OWNED: Final[dict[str, str]] = {
     "thread/queue/update": f"PATCH {ONE}/queue/{{submit_id}}",
     "thread/queue/delete": f"DELETE {ONE}/queue/{{submit_id}}",
     "thread/queue/reorder": f"PUT {ONE}/queue",
+    "thread/revert": f"POST {ONE}/revert",
     "thread/compact/start": f"POST {ONE}/compact",
     "thread/shellCommand": f"POST {ONE}/shell",
     "review/start": f"POST {ONE}/review",

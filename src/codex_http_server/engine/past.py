@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from codex_http_server.engine.base import Past, PastItem, PastTurn
+from codex_http_server.engine.base import Kept, Past, PastItem, PastTurn
 from codex_http_server.errors import CoreError
 
 PAGE: Final = 100  # entries asked for at once; the core gives no more
@@ -58,6 +58,25 @@ async def newest_turns(ask: Ask, thread_id: str) -> list[str]:
     params = {"threadId": thread_id, "itemsView": "notLoaded", "sortDirection": "desc"}
     found = await pages(ask, "thread/turns/list", params, PAGE)
     return list(dict.fromkeys(_root(turn) for turn in found))
+
+
+async def kept_turns(ask: Ask, thread_id: str, known: Collection[str]) -> Kept | None:
+    """See `Engine.kept_turns`."""
+    params: dict[str, Any] = {
+        "threadId": thread_id, "itemsView": "notLoaded", "sortDirection": "desc", "limit": PAGE
+    }  # fmt: skip
+    found: set[str] = set()
+    while True:
+        try:
+            page = msgspec.json.decode(await ask("thread/turns/list", params), type=_Page)
+        except CoreError as error:
+            if any(words in error.message for words in NO_LIST):
+                return None
+            raise
+        found |= {_root(turn) for turn in page.data}
+        if page.nextCursor is None or not found.isdisjoint(known):
+            return Kept(frozenset(found), page.nextCursor is None)
+        params["cursor"] = page.nextCursor
 
 
 async def inner_turn(ask: Ask, thread_id: str, turn_id: str) -> str | None:

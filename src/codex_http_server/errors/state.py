@@ -16,7 +16,7 @@ class Conflict(ServerError):
 
 class ConversationBusy(Conflict):
     """A turn is running, or messages wait for one: the message asked to be rejected in that case,
-    or what was asked for needs a conversation at rest."""
+    or what was asked for needs a conversation at rest; `turn_id` may name the turn."""
 
     code = "conversation_busy"
     title = "A turn is running"
@@ -64,6 +64,14 @@ class NothingToRetry(Conflict):
 
     code = "nothing_to_retry"
     title = "There is no message to send again"
+
+
+class MessageReverted(Conflict):
+    """The message with this `Idempotency-Key` went into a turn that was taken back (`turn_id`); it
+    is neither sent again nor answered with that turn. Another key sends it again."""
+
+    code = "message_reverted"
+    title = "The message was taken back"
 
 
 class TurnHadEffects(Conflict):

@@ -79,6 +79,14 @@ class TurnRows(msgspec.Struct):
     after: int
 
 
+class KnownTurn(msgspec.Struct, frozen=True):
+    """A turn of the log: the seq of its start, and whether the core itself told its end."""
+
+    turn_id: str
+    seq: int
+    ended_by_core: bool
+
+
 class OutputPage(msgspec.Struct, frozen=True):
     """A piece of a command's output. Offsets and sizes count characters."""
 
@@ -209,6 +217,14 @@ class EventLog(Protocol):
         """The turns whose start is in the log; the newest 1,000."""
         ...
 
+    async def known_turns(self, conversation_id: str, thread_id: str) -> list[KnownTurn]:
+        """The turns of this thread that were not taken back, oldest first."""
+        ...
+
+    async def reverted(self, conversation_id: str) -> dict[str, str]:
+        """The turns that were taken back, each with the first of those that went with it."""
+        ...
+
     async def output(
         self, conversation_id: str, turn_id: str, item_id: str, offset: int, limit: int
     ) -> OutputPage | None:
@@ -291,9 +307,9 @@ class EventLog(Protocol):
         ...
 
     async def ledger(
-        self, conversation_id: str, before: str | None, limit: int
+        self, conversation_id: str, before: str | None, limit: int, *, reverted: bool = True
     ) -> list[TurnRecord]:
-        """Its turns with ids below `before`, newest first."""
+        """Its turns with ids below `before`, newest first; with or without those taken back."""
         ...
 
     async def costliest(self, limit: int) -> list[ConversationSpent]:

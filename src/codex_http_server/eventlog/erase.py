@@ -35,6 +35,7 @@ def erase(conversation_id: str, num: int, thread_id: str, last_seq: int) -> list
         ("DELETE FROM output WHERE conv = ?", (num,)),
         ("DELETE FROM submit WHERE conv = ?", (conversation_id,)),
         ("DELETE FROM approval WHERE conv = ?", (conversation_id,)),
+        ("DELETE FROM reverted WHERE conv = ?", (conversation_id,)),
         # Answers to requests about it, and to the one that made it, which has it as Location.
         ("DELETE FROM answer WHERE instr(scope, ?) > 0", (f"{place}/",)),
         ("DELETE FROM answer WHERE instr(body, ?) > 0", (f'"{place}"',)),

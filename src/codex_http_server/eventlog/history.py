@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import Final, NamedTuple
 
 from codex_http_server.eventlog import rows
-from codex_http_server.eventlog.base import ItemRows, Span, TurnRow, TurnRows
+from codex_http_server.eventlog.base import ItemRows, KnownTurn, Span, TurnRow, TurnRows
 from codex_http_server.events import (
     ITEM_COMPLETED,
     ITEM_DISCARDED,
@@ -36,6 +36,14 @@ _DIFF: Final = (
     f"SELECT CASE WHEN length(data) <= ? THEN data END FROM event WHERE {OF_TURN}"  # noqa: S608
     " ORDER BY seq DESC LIMIT 1"
 )
+
+
+# Told by the core: as it happened, or out of its history.
+_KNOWN: Final = f"""
+SELECT turn, seq, EXISTS (SELECT 1 FROM event AS ended WHERE ended.conv = event.conv
+  AND ended.turn = event.turn AND ended.type = ? AND ended.mark = 1
+  AND coalesce(ended.synthetic, 'history') = 'history')
+FROM event WHERE {MARKED} AND json_extract(CAST(data AS TEXT), '$.threadId') = ? ORDER BY seq"""  # noqa: S608
 
 
 class Place(NamedTuple):
@@ -89,6 +97,14 @@ def turn_events(place: Place, turn_id: str) -> list[Event]:
     kinds = (TURN_STARTED, *ITEM_MARKS, TURN_DIFF, TURN_COMPLETED)
     found = [each for kind in kinds for each in place.events(OF_TURN, (place.num, turn_id, kind))]
     return sorted(found, key=lambda event: event.seq)
+
+
+def known_turns(place: Place, thread_id: str) -> list[KnownTurn]:
+    """The turns that the log has of this thread, oldest first."""
+    values = (TURN_COMPLETED, place.num, TURN_STARTED, thread_id)
+    return [
+        KnownTurn(t, seq, bool(end)) for t, seq, end in place.connection.execute(_KNOWN, values)
+    ]
 
 
 def last_diff(place: Place, turn_id: str | None) -> tuple[str, Event | None] | None:

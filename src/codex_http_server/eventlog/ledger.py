@@ -19,6 +19,11 @@ from codex_http_server.usage import Meter
 _SPENT: Final = f"SELECT {rows.SPENT} FROM turn"  # noqa: S608
 # In the order of the index: a turn's id begins with its time, so the newest are the last.
 _NEWEST: Final = "SELECT body FROM turn WHERE conv = ? AND turn < ? ORDER BY turn DESC LIMIT ?"
+_KEPT: Final = (
+    "SELECT body FROM turn WHERE conv = ? AND turn < ?"
+    " AND NOT EXISTS (SELECT 1 FROM reverted AS r WHERE r.conv = turn.conv AND r.turn = turn.turn)"
+    " ORDER BY turn DESC LIMIT ?"
+)
 _LAST_ID: Final = "\U0010ffff"
 
 
@@ -43,6 +48,14 @@ def turns(
 ) -> list[TurnRecord]:
     """The newest turns with ids below `before`, newest first."""
     found = connection.execute(_NEWEST, (conversation_id, before or _LAST_ID, limit))
+    return [rows.turn_of(row[0]) for row in found]
+
+
+def kept_turns(
+    connection: sqlite3.Connection, conversation_id: str, before: str | None, limit: int
+) -> list[TurnRecord]:
+    """As `turns`, without those that were taken back."""
+    found = connection.execute(_KEPT, (conversation_id, before or _LAST_ID, limit))
     return [rows.turn_of(row[0]) for row in found]
 
 

@@ -11,6 +11,7 @@ from codex_http_server.eventlog.base import (
     ConversationFilter,
     ConversationSpent,
     ItemRows,
+    KnownTurn,
     LedgerSums,
     OutputPage,
     SnapshotRows,
@@ -167,6 +168,17 @@ class Queries:
 
         return await self._reader.read(query)
 
+    async def known_turns(self, conversation_id: str, thread_id: str) -> list[KnownTurn]:
+        return await self._at(conversation_id, lambda place: history.known_turns(place, thread_id))
+
+    async def reverted(self, conversation_id: str) -> dict[str, str]:
+        sql = "SELECT turn, first FROM reverted WHERE conv = ? ORDER BY turn"
+
+        def query(connection: sqlite3.Connection) -> dict[str, str]:
+            return dict(connection.execute(sql, (conversation_id,)))
+
+        return await self._reader.read(query)
+
     async def output(
         self, conversation_id: str, turn_id: str, item_id: str, offset: int, limit: int
     ) -> OutputPage | None:
@@ -186,10 +198,11 @@ class Queries:
         return await self._reader.read(lambda connection: ledger.spent(connection, conversation_id))
 
     async def ledger(
-        self, conversation_id: str, before: str | None, limit: int
+        self, conversation_id: str, before: str | None, limit: int, *, reverted: bool = True
     ) -> list[TurnRecord]:
+        turns = ledger.turns if reverted else ledger.kept_turns
         return await self._reader.read(
-            lambda connection: ledger.turns(connection, conversation_id, before, limit)
+            lambda connection: turns(connection, conversation_id, before, limit)
         )
 
     async def costliest(self, limit: int) -> list[ConversationSpent]:

@@ -13,6 +13,7 @@ from codex_http_server.records import (
     AnswerRecord,
     ApprovalRecord,
     ConversationRecord,
+    RevertRecord,
     Spent,
     SubmitRecord,
     Tokens,
@@ -62,6 +63,9 @@ SPENT: Final = "count(*), " + ", ".join(f"coalesce(sum({name}), 0)" for name in 
 PUT_APPROVAL: Final = """
 INSERT INTO approval(id, conv, state, body) VALUES (?,?,?,?)
 ON CONFLICT(id) DO UPDATE SET state=excluded.state, body=excluded.body"""
+
+PUT_REVERTED: Final = "INSERT OR IGNORE INTO reverted(conv, turn, first) VALUES (?,?,?)"
+UNMARK: Final = "UPDATE event SET mark = NULL WHERE conv = ? AND turn = ? AND mark = 1"
 
 # What pages, snapshots and the fold look for by its type.
 MARKED: Final = frozenset(
@@ -234,6 +238,11 @@ def turn_of(body: bytes) -> TurnRecord:
 def approval_row(record: ApprovalRecord) -> tuple[Any, ...]:
     """The values of `PUT_APPROVAL`."""
     return (record.id, record.conversation_id, record.state, _encoder.encode(record))
+
+
+def reverted_row(record: RevertRecord) -> tuple[Any, ...]:
+    """The values of `PUT_REVERTED`."""
+    return (record.conversation_id, record.turn_id, record.first)
 
 
 def conversation_of(body: bytes) -> ConversationRecord:

@@ -30,6 +30,7 @@ from codex_http_server.records import (
     ApprovalRecord,
     ConversationRecord,
     Record,
+    RevertRecord,
     SubmitRecord,
     TurnRecord,
 )
@@ -183,7 +184,8 @@ class SqliteLog(Queries):
         events = [self._number(draft, conversation_id, conv) for draft in drafts]
         batch.events += events
         batch.convs += [conv] * len(events)
-        batch.records += [self._row(record) for record in records]
+        for record in records:
+            batch.records += self._rows(record)
         if events and conv:
             batch.heads[conv] = events[-1].seq
         batch.sync = batch.sync or not all(map(rows.is_delta, drafts))
@@ -266,18 +268,23 @@ class SqliteLog(Queries):
             policy=draft.policy,
         )
 
-    def _row(self, record: Record) -> tuple[str, tuple[object, ...]]:
+    def _rows(self, record: Record) -> list[tuple[str, tuple[object, ...]]]:
+        """The statements that store a record."""
         match record:
             case ConversationRecord():
-                return rows.PUT_CONVERSATION, rows.conversation_row(record, self._num(record.id))
+                row = rows.conversation_row(record, self._num(record.id))
+                return [(rows.PUT_CONVERSATION, row)]
             case SubmitRecord():
-                return rows.PUT_SUBMIT, rows.submit_row(record)
+                return [(rows.PUT_SUBMIT, rows.submit_row(record))]
             case AnswerRecord():
-                return rows.PUT_ANSWER, rows.answer_row(record)
+                return [(rows.PUT_ANSWER, rows.answer_row(record))]
             case TurnRecord():
-                return rows.PUT_TURN, rows.turn_row(record)
+                return [(rows.PUT_TURN, rows.turn_row(record))]
             case ApprovalRecord():
-                return rows.PUT_APPROVAL, rows.approval_row(record)
+                return [(rows.PUT_APPROVAL, rows.approval_row(record))]
+            case RevertRecord():
+                unmarked = (self._num(record.conversation_id), record.turn_id)
+                return [(rows.PUT_REVERTED, rows.reverted_row(record)), (rows.UNMARK, unmarked)]
 
     async def durable(self) -> None:
         if self._closed or self.failure is not None:

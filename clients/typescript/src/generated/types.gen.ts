@@ -2167,6 +2167,44 @@ export type Retry = {
 };
 
 /**
+ * Revert
+ *
+ * How far to go back.
+ */
+export type Revert = {
+    /**
+     * Before Turn Id
+     *
+     * The first turn that is taken back.
+     */
+    before_turn_id: string;
+};
+
+/**
+ * Reverted
+ *
+ * The turns that were taken back, oldest first. `head` is the newest seq by then.
+ */
+export type Reverted = {
+    /**
+     * Conversation Id
+     */
+    conversation_id: string;
+    /**
+     * Before Turn Id
+     */
+    before_turn_id: string;
+    /**
+     * Turn Ids
+     */
+    turn_ids: Array<string>;
+    /**
+     * Head
+     */
+    head: number;
+};
+
+/**
  * Review
  *
  * What to review.
@@ -3179,6 +3217,12 @@ export type TurnSpent = {
      * Usage
      */
     usage: 'reported' | 'none' | 'unknown' | 'late';
+    /**
+     * Reverted
+     *
+     * It was taken back since; what it took was spent.
+     */
+    reverted: boolean;
 };
 
 /**
@@ -3359,7 +3403,7 @@ export type Problem = {
      * Detail
      */
     detail: string;
-    code: 'agent_self_access' | 'answer_not_kept' | 'approval_ended' | 'approval_not_found' | 'bad_cursor' | 'bad_request' | 'body_timeout' | 'body_too_large' | 'config_version_conflict' | 'conflict' | 'conversation_archived' | 'conversation_busy' | 'conversation_has_forks' | 'conversation_not_found' | 'conversation_open_elsewhere' | 'core_refused' | 'core_timeout' | 'core_unavailable' | 'decision_not_offered' | 'elevate_required' | 'file_not_found' | 'file_protected' | 'file_unreadable' | 'forbidden' | 'forwarded_not_allowed' | 'headers_timeout' | 'headers_too_large' | 'host_not_allowed' | 'idempotency_key_reused' | 'image_too_large' | 'internal' | 'invalid_code' | 'invalid_image' | 'invalid_request' | 'invalid_ticket' | 'invalid_token' | 'invalid_working_directory' | 'item_not_found' | 'log_damaged' | 'login_ended' | 'login_in_progress' | 'login_issuer_failed' | 'login_not_found' | 'login_port_taken' | 'login_required' | 'login_state_mismatch' | 'mcp_server_not_found' | 'message_not_found' | 'message_too_large' | 'method_not_allowed' | 'method_not_passed' | 'no_running_turn' | 'not_found' | 'not_json' | 'nothing_to_retry' | 'origin_not_allowed' | 'other_user' | 'outside_roots' | 'override_needs_new_turn' | 'peer_unknown' | 'queue_full' | 'quota_exceeded' | 'request_in_progress' | 'rule_not_found' | 'rule_not_removable' | 'rules_unusable' | 'scope_required' | 'skill_not_found' | 'stopping' | 'storage_full' | 'target_too_long' | 'terminal_not_found' | 'token_in_url' | 'token_name_taken' | 'token_not_found' | 'token_required' | 'tokens_unusable' | 'too_many_attempts' | 'too_many_connections' | 'too_many_requests' | 'turn_had_effects' | 'turn_not_found' | 'turn_not_steerable' | 'unauthorized' | 'unavailable' | 'unsupported_image' | 'upgrade_required' | 'upload_in_use' | 'upload_not_found' | 'uploads_full';
+    code: 'agent_self_access' | 'answer_not_kept' | 'approval_ended' | 'approval_not_found' | 'bad_cursor' | 'bad_request' | 'body_timeout' | 'body_too_large' | 'config_version_conflict' | 'conflict' | 'conversation_archived' | 'conversation_busy' | 'conversation_has_forks' | 'conversation_not_found' | 'conversation_open_elsewhere' | 'core_refused' | 'core_timeout' | 'core_unavailable' | 'decision_not_offered' | 'elevate_required' | 'file_not_found' | 'file_protected' | 'file_unreadable' | 'forbidden' | 'forwarded_not_allowed' | 'headers_timeout' | 'headers_too_large' | 'host_not_allowed' | 'idempotency_key_reused' | 'image_too_large' | 'internal' | 'invalid_code' | 'invalid_image' | 'invalid_request' | 'invalid_ticket' | 'invalid_token' | 'invalid_working_directory' | 'item_not_found' | 'log_damaged' | 'login_ended' | 'login_in_progress' | 'login_issuer_failed' | 'login_not_found' | 'login_port_taken' | 'login_required' | 'login_state_mismatch' | 'mcp_server_not_found' | 'message_not_found' | 'message_reverted' | 'message_too_large' | 'method_not_allowed' | 'method_not_passed' | 'no_running_turn' | 'not_found' | 'not_json' | 'nothing_to_retry' | 'origin_not_allowed' | 'other_user' | 'outside_roots' | 'override_needs_new_turn' | 'peer_unknown' | 'queue_full' | 'quota_exceeded' | 'request_in_progress' | 'rule_not_found' | 'rule_not_removable' | 'rules_unusable' | 'scope_required' | 'skill_not_found' | 'stopping' | 'storage_full' | 'target_too_long' | 'terminal_not_found' | 'token_in_url' | 'token_name_taken' | 'token_not_found' | 'token_required' | 'tokens_unusable' | 'too_many_attempts' | 'too_many_connections' | 'too_many_requests' | 'turn_had_effects' | 'turn_not_found' | 'turn_not_steerable' | 'unauthorized' | 'unavailable' | 'unsupported_image' | 'upgrade_required' | 'upload_in_use' | 'upload_not_found' | 'uploads_full';
     /**
      * Request Id
      */
@@ -5945,10 +5989,10 @@ export type SendMessageErrors = {
         code?: 'body_timeout' | 'headers_timeout';
     };
     /**
-     * The conversation is archived (`conversation_archived`); A turn is running (`conversation_busy`); The conversation is open elsewhere (`conversation_open_elsewhere`); This Idempotency-Key belongs to another request (`idempotency_key_reused`); This needs a turn of its own (`override_needs_new_turn`); The queue is full (`queue_full`); This turn can't be steered (`turn_not_steerable`).
+     * The conversation is archived (`conversation_archived`); A turn is running (`conversation_busy`); The conversation is open elsewhere (`conversation_open_elsewhere`); This Idempotency-Key belongs to another request (`idempotency_key_reused`); The message was taken back (`message_reverted`); This needs a turn of its own (`override_needs_new_turn`); The queue is full (`queue_full`); This turn can't be steered (`turn_not_steerable`).
      */
     409: Problem & {
-        code?: 'conversation_archived' | 'conversation_busy' | 'conversation_open_elsewhere' | 'idempotency_key_reused' | 'override_needs_new_turn' | 'queue_full' | 'turn_not_steerable';
+        code?: 'conversation_archived' | 'conversation_busy' | 'conversation_open_elsewhere' | 'idempotency_key_reused' | 'message_reverted' | 'override_needs_new_turn' | 'queue_full' | 'turn_not_steerable';
     };
     /**
      * The body is too large (`body_too_large`); The image is too large (`image_too_large`); The message is too large (`message_too_large`).
@@ -6547,10 +6591,10 @@ export type RetryTurnErrors = {
         code?: 'body_timeout' | 'headers_timeout';
     };
     /**
-     * The conversation is archived (`conversation_archived`); A turn is running (`conversation_busy`); The conversation is open elsewhere (`conversation_open_elsewhere`); This Idempotency-Key belongs to another request (`idempotency_key_reused`); There is no message to send again (`nothing_to_retry`); The turn had done something (`turn_had_effects`).
+     * The conversation is archived (`conversation_archived`); A turn is running (`conversation_busy`); The conversation is open elsewhere (`conversation_open_elsewhere`); This Idempotency-Key belongs to another request (`idempotency_key_reused`); The message was taken back (`message_reverted`); There is no message to send again (`nothing_to_retry`); The turn had done something (`turn_had_effects`).
      */
     409: Problem & {
-        code?: 'conversation_archived' | 'conversation_busy' | 'conversation_open_elsewhere' | 'idempotency_key_reused' | 'nothing_to_retry' | 'turn_had_effects';
+        code?: 'conversation_archived' | 'conversation_busy' | 'conversation_open_elsewhere' | 'idempotency_key_reused' | 'message_reverted' | 'nothing_to_retry' | 'turn_had_effects';
     };
     /**
      * The body is too large (`body_too_large`).
@@ -6628,6 +6672,134 @@ export type RetryTurnResponses = {
 };
 
 export type RetryTurnResponse = RetryTurnResponses[keyof RetryTurnResponses];
+
+export type RevertConversationData = {
+    body: Revert;
+    headers?: {
+        /**
+         * The same key and body are one request, however often it is sent.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/conversations/{conversation_id}/revert';
+};
+
+export type RevertConversationErrors = {
+    /**
+     * The request can't be read (`bad_request`); A token does not belong in a URL (`token_in_url`).
+     */
+    400: Problem & {
+        code?: 'bad_request' | 'token_in_url';
+    };
+    /**
+     * Not a valid ticket (`invalid_ticket`); Not a valid token (`invalid_token`); A token is needed (`token_required`).
+     */
+    401: Problem & {
+        code?: 'invalid_ticket' | 'invalid_token' | 'token_required';
+    };
+    /**
+     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`); This needs another scope (`scope_required`).
+     */
+    403: Problem & {
+        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown' | 'scope_required';
+    };
+    /**
+     * No such conversation (`conversation_not_found`); Not found (`not_found`); No such turn (`turn_not_found`).
+     */
+    404: Problem & {
+        code?: 'conversation_not_found' | 'not_found' | 'turn_not_found';
+    };
+    /**
+     * The body did not arrive in time (`body_timeout`); The headers did not arrive in time (`headers_timeout`).
+     */
+    408: Problem & {
+        code?: 'body_timeout' | 'headers_timeout';
+    };
+    /**
+     * The conversation is archived (`conversation_archived`); A turn is running (`conversation_busy`); The conversation is open elsewhere (`conversation_open_elsewhere`); This Idempotency-Key belongs to another request (`idempotency_key_reused`); The same request is in progress (`request_in_progress`).
+     */
+    409: Problem & {
+        code?: 'conversation_archived' | 'conversation_busy' | 'conversation_open_elsewhere' | 'idempotency_key_reused' | 'request_in_progress';
+    };
+    /**
+     * The body is too large (`body_too_large`).
+     */
+    413: Problem & {
+        code?: 'body_too_large';
+    };
+    /**
+     * The address is too long (`target_too_long`).
+     */
+    414: Problem & {
+        code?: 'target_too_long';
+    };
+    /**
+     * The body must be JSON (`not_json`).
+     */
+    415: Problem & {
+        code?: 'not_json';
+    };
+    /**
+     * Not this host (`host_not_allowed`).
+     */
+    421: Problem & {
+        code?: 'host_not_allowed';
+    };
+    /**
+     * The Codex core refused this (`core_refused`); A field is not valid (`invalid_request`).
+     */
+    422: Problem & {
+        code?: 'core_refused' | 'invalid_request';
+    };
+    /**
+     * Too many wrong tokens (`too_many_attempts`); Too many at once (`too_many_requests`).
+     */
+    429: Problem & {
+        code?: 'too_many_attempts' | 'too_many_requests';
+    };
+    /**
+     * The headers are too large (`headers_too_large`).
+     */
+    431: Problem & {
+        code?: 'headers_too_large';
+    };
+    /**
+     * Internal error (`internal`); The event log is damaged (`log_damaged`).
+     */
+    500: Problem & {
+        code?: 'internal' | 'log_damaged';
+    };
+    /**
+     * The Codex core did not answer in time (`core_timeout`); The Codex core is not ready (`core_unavailable`); The server is stopping (`stopping`); Too many connections (`too_many_connections`).
+     */
+    503: Problem & {
+        code?: 'core_timeout' | 'core_unavailable' | 'stopping' | 'too_many_connections';
+    };
+    /**
+     * The event log can't be written (`storage_full`).
+     */
+    507: Problem & {
+        code?: 'storage_full';
+    };
+};
+
+export type RevertConversationError = RevertConversationErrors[keyof RevertConversationErrors];
+
+export type RevertConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: Reverted;
+};
+
+export type RevertConversationResponse = RevertConversationResponses[keyof RevertConversationResponses];
 
 export type CompactConversationData = {
     body?: never;

@@ -190,6 +190,7 @@ const HANDLERS = {
     changes.turns.add(turn);
   },
   "feed/reset": (state, event, data, changes) => changes.parts.add("reload"),
+  "conversation/reverted": (state, event, data, changes) => changes.parts.add("reload"),
   "conversation/deleted": (state, event, data, changes) => changes.parts.add("reload"),
 
   "item/agentMessage/delta": textDelta,

@@ -33,7 +33,8 @@ async def export_conversation(
     ] = "jsonl",
 ) -> Response:
     """The conversation as a file, up to the event that is its newest now. `jsonl` has the
-    conversation in its first line and an event in each other; `markdown` has the finished items."""
+    conversation in its first line and an event in each other; `markdown` has the finished
+    items, without the turns that were taken back."""
     entry = await services.manager.get(conversation_id)
     record, upto = entry.conversation.record, services.log.head(conversation_id)
     name = exporting.file_name(record.title or record.preview, record.id, form)
@@ -53,8 +54,14 @@ async def _parts(
 ) -> AsyncIterator[bytes]:
     yield first
     after = 0
+    # What is to be read is without what was taken back; the events are all there.
+    gone = await services.log.reverted(conversation_id) if form == "markdown" else {}
     while after < upto and (page := await services.log.read(conversation_id, after, PAGE)):
         after = page[-1].seq
-        wanted = [exporting.part(event, form) for event in page if event.seq <= upto]
+        wanted = [
+            exporting.part(event, form)
+            for event in page
+            if event.seq <= upto and event.turn_id not in gone
+        ]
         if found := b"".join(wanted):
             yield found

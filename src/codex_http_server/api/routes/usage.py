@@ -92,7 +92,8 @@ async def get_conversation_usage(
     found = await services.log.ledger(conversation_id, before, limit + 1)
     event = await services.log.last_usage(conversation_id)
     core = msgspec.json.decode(event.data)["tokenUsage"] if event else None
-    turns = [spending.turn(record) for record in found[:limit]]
+    gone = await services.log.reverted(conversation_id)
+    turns = [spending.turn(each, reverted=each.turn_id in gone) for each in found[:limit]]
     body = {
         "conversation_id": conversation_id,
         "tokens": spending.spent(ledger.by(meter)),

@@ -34,6 +34,15 @@ class Finished(Submitted):
     reply: str | None
 
 
+class Reverted(Answer):
+    """The turns that were taken back, oldest first. `head` is the newest seq by then."""
+
+    conversation_id: str
+    before_turn_id: str
+    turn_ids: list[str]
+    head: int
+
+
 class Began(Answer):
     """A turn that no message started, and that has begun. `events` streams what follows."""
 

@@ -116,6 +116,7 @@ class TurnSpent(Answer):
     minutes: float
     tokens: TokenCounts
     usage: Literal["reported", "none", "unknown", "late"]
+    reverted: bool = Field(description="It was taken back since; what it took was spent.")
 
 
 class ContextView(Answer):

@@ -27,6 +27,7 @@ from codex_http_server.client.types import (
     QueuedMessage,
     Ran,
     RemovedRule,
+    Reverted,
     ReviewTarget,
     Rule,
     Sent,
@@ -157,6 +158,11 @@ class AsyncConversation:
         """End the running turn. `wait`: seconds for the answer to say what was ended with it."""
         path = calls.within(self.id, f"/interrupt?wait={wait:g}" if wait else "/interrupt")
         return await self._connection.ask(calls.post(path, {"clear_queue": clear_queue}))
+
+    async def revert(self, before_turn_id: str) -> Reverted:
+        """Take back this turn and all after it. Files stay as they are."""
+        path = calls.within(self.id, "/revert")
+        return await self._connection.ask(calls.post(path, {"before_turn_id": before_turn_id}))
 
     # --- turns that no message starts -------------------------------------------------------
 

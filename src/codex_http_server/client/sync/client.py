@@ -27,6 +27,7 @@ from codex_http_server.client.types import (
     QueuedMessage,
     Ran,
     RemovedRule,
+    Reverted,
     ReviewTarget,
     Rule,
     Sent,
@@ -155,6 +156,11 @@ class Conversation:
         """End the running turn. `wait`: seconds for the answer to say what was ended with it."""
         path = calls.within(self.id, f"/interrupt?wait={wait:g}" if wait else "/interrupt")
         return self._connection.ask(calls.post(path, {"clear_queue": clear_queue}))
+
+    def revert(self, before_turn_id: str) -> Reverted:
+        """Take back this turn and all after it. Files stay as they are."""
+        path = calls.within(self.id, "/revert")
+        return self._connection.ask(calls.post(path, {"before_turn_id": before_turn_id}))
 
     # --- turns that no message starts -------------------------------------------------------
 

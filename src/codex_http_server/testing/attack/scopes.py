@@ -98,6 +98,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     # messages
     ("POST", f"{_ONE}/messages"),
     ("POST", f"{_ONE}/retry"),
+    ("POST", f"{_ONE}/revert"),
     ("POST", f"{_ONE}/compact"),
     ("POST", f"{_ONE}/review"),
     ("POST", f"{_ONE}/shell"),
