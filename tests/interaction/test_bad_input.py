@@ -65,7 +65,7 @@ def example(schema: dict[str, Any] | None) -> Any:
     if schema is None:
         return None
     required = {name: [] for name in schema.get("required", ())}
-    fit = {"message": "hello", "decision": "accept", "command": "true"}
+    fit = {"message": "hello", "decision": "accept", "command": "true", "before_turn_id": "none"}
     return required | {name: fit[name] for name in fit if name in schema["properties"]}
 
 

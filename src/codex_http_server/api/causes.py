@@ -107,7 +107,7 @@ ROWS: Final[dict[Operation, Codes]] = {
     ("GET", f"{_ONE}/items"): THERE,
     ("GET", f"{_ONE}/turns"): THERE,
     ("GET", f"{_ONE}/turns/{{turn_id}}"): THERE | {"turn_not_found"},
-    ("GET", f"{_ONE}/diff"): THERE | {"turn_not_found"},
+    ("GET", f"{_ONE}/diff"): THERE | {"turn_not_found", "no_repository"},
     ("GET", f"{_ONE}/export"): THERE,
     ("GET", f"{_ONE}/usage"): THERE,
     ("GET", f"{_ONE}/turns/{{turn_id}}/items/{{item_id}}/output"): THERE | {"item_not_found"},

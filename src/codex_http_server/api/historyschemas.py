@@ -58,3 +58,14 @@ class TurnDiff(Answer):
     turn_id: str
     seq: int | None
     diff: str
+
+
+class WorkTreeDiff(Answer):
+    """What the working directory has that its last commit, `head`, has not; null before the first
+    commit. `diff` has untracked files too, which `untracked` names. `truncated`: there is more."""
+
+    of: Literal["work_tree"]
+    head: str | None
+    diff: str
+    untracked: list[str]
+    truncated: bool

@@ -102,6 +102,7 @@ STATUS: Final[dict[str, int]] = {
     "invalid_image": 422,
     "file_unreadable": 422,
     "core_refused": 422,
+    "no_repository": 422,
     "method_not_passed": 422,
     "decision_not_offered": 422,
     "login_state_mismatch": 422,

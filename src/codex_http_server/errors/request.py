@@ -56,6 +56,14 @@ class CoreRefused(Invalid):
     title = "The Codex core refused this"
 
 
+class NoRepository(Invalid):
+    """git can't tell what changed in the working directory: there is no repository, or git does not
+    trust it, is not there or does not answer."""
+
+    code = "no_repository"
+    title = "No repository to compare with"
+
+
 class ConversationOpenElsewhere(CoreRefused):
     """Another process has the conversation open, and a thread has one writer. Fork it, or quit
     that process, which `detail` names."""

@@ -371,7 +371,9 @@ export class Api extends HeyApiClient {
     /**
      * Get Diff
      *
-     * What a turn changed, as one unified diff: the core's last word on it, running or ended.
+     * What a turn changed, as one unified diff: the core's last word on it, running or ended. With
+     * `of=work_tree`, what the working directory has that its last commit has not, whoever changed
+     * it; nothing that the repository configures is run.
      */
     public getDiff<ThrowOnError extends boolean = true>(options: Options<GetDiffData, ThrowOnError>) {
         return (options.client ?? this.client).get<GetDiffResponses, GetDiffErrors, ThrowOnError, 'data'>({

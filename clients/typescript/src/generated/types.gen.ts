@@ -3366,6 +3366,35 @@ export type Waits = {
 };
 
 /**
+ * WorkTreeDiff
+ *
+ * What the working directory has that its last commit, `head`, has not; null before the first
+ * commit. `diff` has untracked files too, which `untracked` names. `truncated`: there is more.
+ */
+export type WorkTreeDiff = {
+    /**
+     * Of
+     */
+    of: 'work_tree';
+    /**
+     * Head
+     */
+    head: string | null;
+    /**
+     * Diff
+     */
+    diff: string;
+    /**
+     * Untracked
+     */
+    untracked: Array<string>;
+    /**
+     * Truncated
+     */
+    truncated: boolean;
+};
+
+/**
  * FieldProblem
  *
  * One field that is not valid.
@@ -3403,7 +3432,7 @@ export type Problem = {
      * Detail
      */
     detail: string;
-    code: 'agent_self_access' | 'answer_not_kept' | 'approval_ended' | 'approval_not_found' | 'bad_cursor' | 'bad_request' | 'body_timeout' | 'body_too_large' | 'config_version_conflict' | 'conflict' | 'conversation_archived' | 'conversation_busy' | 'conversation_has_forks' | 'conversation_not_found' | 'conversation_open_elsewhere' | 'core_refused' | 'core_timeout' | 'core_unavailable' | 'decision_not_offered' | 'elevate_required' | 'file_not_found' | 'file_protected' | 'file_unreadable' | 'forbidden' | 'forwarded_not_allowed' | 'headers_timeout' | 'headers_too_large' | 'host_not_allowed' | 'idempotency_key_reused' | 'image_too_large' | 'internal' | 'invalid_code' | 'invalid_image' | 'invalid_request' | 'invalid_ticket' | 'invalid_token' | 'invalid_working_directory' | 'item_not_found' | 'log_damaged' | 'login_ended' | 'login_in_progress' | 'login_issuer_failed' | 'login_not_found' | 'login_port_taken' | 'login_required' | 'login_state_mismatch' | 'mcp_server_not_found' | 'message_not_found' | 'message_reverted' | 'message_too_large' | 'method_not_allowed' | 'method_not_passed' | 'no_running_turn' | 'not_found' | 'not_json' | 'nothing_to_retry' | 'origin_not_allowed' | 'other_user' | 'outside_roots' | 'override_needs_new_turn' | 'peer_unknown' | 'queue_full' | 'quota_exceeded' | 'request_in_progress' | 'rule_not_found' | 'rule_not_removable' | 'rules_unusable' | 'scope_required' | 'skill_not_found' | 'stopping' | 'storage_full' | 'target_too_long' | 'terminal_not_found' | 'token_in_url' | 'token_name_taken' | 'token_not_found' | 'token_required' | 'tokens_unusable' | 'too_many_attempts' | 'too_many_connections' | 'too_many_requests' | 'turn_had_effects' | 'turn_not_found' | 'turn_not_steerable' | 'unauthorized' | 'unavailable' | 'unsupported_image' | 'upgrade_required' | 'upload_in_use' | 'upload_not_found' | 'uploads_full';
+    code: 'agent_self_access' | 'answer_not_kept' | 'approval_ended' | 'approval_not_found' | 'bad_cursor' | 'bad_request' | 'body_timeout' | 'body_too_large' | 'config_version_conflict' | 'conflict' | 'conversation_archived' | 'conversation_busy' | 'conversation_has_forks' | 'conversation_not_found' | 'conversation_open_elsewhere' | 'core_refused' | 'core_timeout' | 'core_unavailable' | 'decision_not_offered' | 'elevate_required' | 'file_not_found' | 'file_protected' | 'file_unreadable' | 'forbidden' | 'forwarded_not_allowed' | 'headers_timeout' | 'headers_too_large' | 'host_not_allowed' | 'idempotency_key_reused' | 'image_too_large' | 'internal' | 'invalid_code' | 'invalid_image' | 'invalid_request' | 'invalid_ticket' | 'invalid_token' | 'invalid_working_directory' | 'item_not_found' | 'log_damaged' | 'login_ended' | 'login_in_progress' | 'login_issuer_failed' | 'login_not_found' | 'login_port_taken' | 'login_required' | 'login_state_mismatch' | 'mcp_server_not_found' | 'message_not_found' | 'message_reverted' | 'message_too_large' | 'method_not_allowed' | 'method_not_passed' | 'no_repository' | 'no_running_turn' | 'not_found' | 'not_json' | 'nothing_to_retry' | 'origin_not_allowed' | 'other_user' | 'outside_roots' | 'override_needs_new_turn' | 'peer_unknown' | 'queue_full' | 'quota_exceeded' | 'request_in_progress' | 'rule_not_found' | 'rule_not_removable' | 'rules_unusable' | 'scope_required' | 'skill_not_found' | 'stopping' | 'storage_full' | 'target_too_long' | 'terminal_not_found' | 'token_in_url' | 'token_name_taken' | 'token_not_found' | 'token_required' | 'tokens_unusable' | 'too_many_attempts' | 'too_many_connections' | 'too_many_requests' | 'turn_had_effects' | 'turn_not_found' | 'turn_not_steerable' | 'unauthorized' | 'unavailable' | 'unsupported_image' | 'upgrade_required' | 'upload_in_use' | 'upload_not_found' | 'uploads_full';
     /**
      * Request Id
      */
@@ -5718,7 +5747,7 @@ export type GetDiffData = {
          *
          * What changed the files.
          */
-        of?: 'turn';
+        of?: 'turn' | 'work_tree';
         /**
          * Turn Id
          *
@@ -5773,10 +5802,10 @@ export type GetDiffErrors = {
         code?: 'host_not_allowed';
     };
     /**
-     * The Codex core refused this (`core_refused`); A field is not valid (`invalid_request`).
+     * The Codex core refused this (`core_refused`); A field is not valid (`invalid_request`); No repository to compare with (`no_repository`).
      */
     422: Problem & {
-        code?: 'core_refused' | 'invalid_request';
+        code?: 'core_refused' | 'invalid_request' | 'no_repository';
     };
     /**
      * Too many wrong tokens (`too_many_attempts`); Too many at once (`too_many_requests`).
@@ -5814,9 +5843,11 @@ export type GetDiffError = GetDiffErrors[keyof GetDiffErrors];
 
 export type GetDiffResponses = {
     /**
+     * Response Get Diff
+     *
      * Successful Response
      */
-    200: TurnDiff;
+    200: TurnDiff | WorkTreeDiff;
 };
 
 export type GetDiffResponse = GetDiffResponses[keyof GetDiffResponses];
