@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import driven, leaks, order
 from tests.support.server import Server, Site, start
-from tests.support.shared import site_at, watched
+from tests.support.shared import lent, server_at, site_at, watched
 from tests.support.signin import LoginSite
 
 
@@ -31,9 +31,20 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
+def _is_lent(request: pytest.FixtureRequest) -> bool:
+    """Whether a test is content with the server that its module shares. Where it takes a site and
+    no server, it starts one itself."""
+    node = request.node
+    marked = node.get_closest_marker("lent") and not node.get_closest_marker("own")
+    return bool(marked) and "server" in request.fixturenames
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """Folders and a scripted model; after the test no process may be left."""
+    if _is_lent(request):
+        yield request.getfixturevalue("server").site
+        return
     with site_at(tmp_path) as made:
         yield made
 
@@ -52,9 +63,20 @@ def signed_in_site(login_site: LoginSite) -> LoginSite:
     return login_site
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server that is lent to the tests of a module."""
+    with server_at(tmp_path_factory.mktemp("kept")) as running:
+        yield running
+
+
 @pytest.fixture
-def server(site: Site) -> Iterator[Server]:
-    """A server whose core is ready."""
-    with start(site) as running:
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server whose core is ready: of the test's own, or lent where it is marked so."""
+    if _is_lent(request):
+        with lent(request.getfixturevalue("kept")) as running:
+            yield running
+        return
+    with start(request.getfixturevalue("site")) as running:
         running.wait_ready()
         yield running

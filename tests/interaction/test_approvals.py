@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,19 +28,47 @@ from tests.support.codes import refused
 from tests.support.judge import check_whole
 from tests.support.other_client import OtherClient
 from tests.support.server import Server, Site, start
+from tests.support.shared import lent, server_at, site_at
 
 pytestmark = pytest.mark.core
 
 KINDS = ("command", "file_change", "permissions", "question", "elicitation", "tool_call")
 
 
-@pytest.fixture
-def server(site: Site) -> Iterator[Server]:
+@contextmanager
+def asking(root: Path) -> Iterator[Server]:
     """A server whose model can ask in every way."""
-    allow_all_questions(site)
-    with start(site) as running:
-        running.wait_ready()
+    with site_at(root) as site:
+        allow_all_questions(site)
+        with start(site) as running:
+            running.wait_ready()
+            yield running
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with asking(tmp_path_factory.mktemp("asking")) as running:
         yield running
+
+
+@pytest.fixture
+def server(kept: Server) -> Iterator[Server]:
+    """The server that the tests share."""
+    outside(kept.site).unlink(missing_ok=True)
+    with lent(kept) as running:
+        yield running
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Server]:
+    """A server of one test, which counts all that there is, or ends it."""
+    with asking(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def site(server: Server) -> Site:
+    return server.site
 
 
 def ids(asked: dict[str, Any]) -> list[str]:
@@ -258,10 +288,10 @@ def test_a_cancelled_question_ends_the_turn(server: Server, site: Site, kind: st
     assert not outside(site).exists()
 
 
-def test_alone_an_approval_waits_as_long_as_is_set_for_that(site: Site) -> None:
+def test_alone_an_approval_waits_as_long_as_is_set_for_that(tmp_path: Path) -> None:
     settings = ("--approval-deadline", "900", "--approval-deadline-alone", "0.2")
-    with start(site, *settings) as server:
-        server.wait_ready()
+    with server_at(tmp_path, *settings) as server:
+        site = server.site
         with asked(server) as (here, event, reader):  # its reader is a client
             says(server)
             server.post(path_of(here, event), {"decision": "decline"}, 200)
@@ -417,7 +447,8 @@ def test_our_answer_ends_the_question_for_another_client(server: Server, site: S
 # --- while it waits ---------------------------------------------------------------------------
 
 
-def test_what_waits_is_seen_everywhere_until_it_has_ended(server: Server) -> None:
+def test_what_waits_is_seen_everywhere_until_it_has_ended(alone: Server) -> None:
+    server = alone
     idle = server.conversation()
     with asked(server) as (here, event, reader):
         approval_id = event["data"]["approval_id"]
@@ -505,7 +536,8 @@ def test_a_client_of_one_turn_sees_the_question_before_the_end(server: Server, s
     assert resolved(server, here)["reason"] == "expired"
 
 
-def test_the_core_dies_and_takes_its_questions_along(server: Server, site: Site) -> None:
+def test_the_core_dies_and_takes_its_questions_along(alone: Server) -> None:
+    server, site = alone, alone.site
     with asked(server) as (here, event, reader):
         server.core().kill()
         reader.wait_type("turn/completed", status="interrupted")
@@ -526,7 +558,8 @@ def test_the_core_dies_and_takes_its_questions_along(server: Server, site: Site)
     check_once(server.events(here))
 
 
-def test_a_stop_of_the_server_ends_what_waits(server: Server, site: Site) -> None:
+def test_a_stop_of_the_server_ends_what_waits(alone: Server) -> None:
+    server, site = alone, alone.site
     with asked(server) as (here, event, _):
         server.stop()
     with start(site) as again:

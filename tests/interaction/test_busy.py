@@ -13,6 +13,8 @@ from tests.support.commands import Barrier
 from tests.support.judge import check_reader, check_whole, text_of
 from tests.support.server import Server, Site
 
+pytestmark = pytest.mark.lent
+
 
 @contextmanager
 def answering(server: Server, site: Site) -> Iterator[tuple[str, Gate, Reader]]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
 
 from codex_http_server.conversations import exporting
 from codex_http_server.events import Event, raw
 from codex_http_server.testing.answers import Command, Gate, Text
 from tests.support.codes import refused
 from tests.support.server import Server, Site, start
+
+pytestmark = pytest.mark.lent
 
 
 def event(item: dict[str, object], kind: str = "item/completed") -> Event:

@@ -16,6 +16,8 @@ from tests.support.images import GIF, JPEG, PNG, WEBP, data_url, png
 from tests.support.judge import check_whole
 from tests.support.server import Server, Site, start
 
+pytestmark = pytest.mark.lent
+
 
 @pytest.fixture(autouse=True)
 def talkative(site: Site) -> None:
@@ -336,6 +338,7 @@ def _permissions(items: Any) -> str:
     return [text for text in texts if "sandbox_mode" in text][-1]
 
 
+@pytest.mark.own
 def test_files_do_not_leave_the_data_folder_readable(server: Server, site: Site) -> None:
     uploaded(server)
     (folder,) = (site.root / "state").glob("*/*/uploads")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from codex_http_server.testing.answers import Gate, Text
 from codex_http_server.testing.reader import Reader
 from tests.support.server import Server, Site, start
+
+pytestmark = pytest.mark.lent
 
 KEY = {"Idempotency-Key": "one-and-only"}
 

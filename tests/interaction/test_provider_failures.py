@@ -7,7 +7,9 @@ import pytest
 from codex_http_server.testing.answers import Drop, Fail, Failed, Gate, Silence, Step, Text
 from codex_http_server.testing.reader import Event
 from tests.support.judge import check_reader, check_whole, text_of
-from tests.support.server import Server, Site
+from tests.support.server import Server, Site, start
+
+pytestmark = pytest.mark.lent
 
 
 def fail(server: Server, site: Site, *steps: Step) -> tuple[str, list[Event]]:
@@ -66,8 +68,11 @@ def test_drops_without_end_fail_the_turn(server: Server, site: Site) -> None:
     _goes_on(server, site, conversation)
 
 
-def test_silence_fails_the_turn_after_the_idle_timeout(server: Server, site: Site) -> None:
-    _, log = fail(server, site, Silence(Gate()))
+def test_silence_fails_the_turn_after_the_idle_timeout(site: Site) -> None:
+    site.configure(stream_idle_timeout_ms=1000)
+    with start(site) as server:
+        server.wait_ready()
+        _, log = fail(server, site, Silence(Gate()))
     assert _end(log)["status"] == "failed"
 
 

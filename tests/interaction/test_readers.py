@@ -12,6 +12,8 @@ from codex_http_server.testing.reader import Event
 from tests.support.judge import check_reader, check_whole
 from tests.support.server import Server, Site, start
 
+pytestmark = pytest.mark.lent
+
 
 def play(server: Server, site: Site) -> tuple[str, list[Event]]:
     """A conversation after one turn with a bit of everything; its id and its log."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from codex_http_server.testing.answers import Command, Fail, Gate, Text
 from codex_http_server.testing.reader import Reader
 from codex_http_server.testing.requests import is_user_message, message_text
@@ -13,6 +15,8 @@ from tests.support.codes import refused
 from tests.support.commands import Barrier
 from tests.support.judge import check_whole
 from tests.support.server import Server, Site, start
+
+pytestmark = pytest.mark.lent
 
 
 def users(site: Site) -> list[str]:

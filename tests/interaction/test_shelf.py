@@ -14,6 +14,8 @@ from tests.support.judge import check_whole
 from tests.support.other_client import OtherClient
 from tests.support.server import Json, Server, Site, start
 
+pytestmark = pytest.mark.lent
+
 WORDS = ("walrus", "giraffe", "zebra", "ocelot")
 
 
@@ -152,6 +154,7 @@ def test_what_another_client_archives_is_followed(server: Server, site: Site) ->
 # --- delete ---------------------------------------------------------------------------------
 
 
+@pytest.mark.own
 def test_deleted_no_text_of_it_is_left(server: Server, site: Site) -> None:
     other, conversation = server.conversation(), server.conversation(title="the ocelot")
     site.provider.expect(Text("stays"))
@@ -265,6 +268,7 @@ def beating(server: Server) -> list[int]:
     return [process.pid for process in found if "beats" in str(process.as_dict(["cmdline"]))]
 
 
+@pytest.mark.own
 def test_codex_keeps_its_copy_where_asked(server: Server, site: Site) -> None:
     conversation = server.conversation()
     site.provider.expect(Text("zebra"))
@@ -311,6 +315,7 @@ def test_an_answer_that_was_kept_goes_with_it(server: Server, site: Site) -> Non
 
 
 @pytest.mark.parametrize("field", ["force", "codex"])
+@pytest.mark.own
 def test_a_bad_query_deletes_nothing(server: Server, field: str) -> None:
     conversation = server.conversation()
     answer = server.client.delete(url(conversation, f"?{field}=perhaps"))

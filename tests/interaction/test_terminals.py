@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from codex_http_server.api.schemas import TerminalList
 from codex_http_server.testing.answers import Command, Gate, Text
 from tests.support.codes import refused
 from tests.support.commands import until
 from tests.support.judge import check_whole
 from tests.support.server import Json, Server, Site, start
+
+pytestmark = pytest.mark.lent
 
 
 def url(conversation: str, rest: str = "") -> str:

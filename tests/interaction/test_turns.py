@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from codex_http_server.api.schemas import Output
 from codex_http_server.testing.answers import Command, Gate, Patch, Reasoning, Text
 from codex_http_server.testing.reader import Reader
@@ -9,6 +11,8 @@ from tests.support.codes import refused
 from tests.support.commands import Barrier
 from tests.support.judge import check_reader, check_whole, text_of
 from tests.support.server import Server, Site
+
+pytestmark = pytest.mark.lent
 
 
 def test_a_turn_runs_a_command_and_changes_a_file(server: Server, site: Site) -> None:

@@ -44,8 +44,10 @@ class Site:
         self.configure(**(policy | config))
 
     def configure(self, **config: str | int | bool) -> None:
-        """Write the core's config.toml."""
-        (self.home / "config.toml").write_text(self.provider.config(**config))
+        """Write the core's config.toml. The core waits for a model that is held back at a gate:
+        not for three seconds, as it is told to elsewhere, but for as long as a test may take."""
+        patient = {"stream_idle_timeout_ms": 120_000}
+        (self.home / "config.toml").write_text(self.provider.config(**(patient | config)))
 
     def environment(self) -> dict[str, str]:
         """What the server is started with: nothing of this user but PATH."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from tests.support.commands import until
 from tests.support.server import Server, Site, left_behind, start
 
 AnySite = TypeVar("AnySite", bound=Site)
@@ -40,6 +42,22 @@ def server_at(
     with site_at(root) as site, start(site, *arguments, environment=environment) as server:
         server.wait_ready()
         yield server
+
+
+@contextmanager
+def lent(server: Server) -> Iterator[Server]:
+    """A server of a module for one test, which finds an empty project and a model that was told
+    nothing, and leaves no turn."""
+    site = server.site
+    for entry in site.project.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    site.provider.forget()
+    yield server
+    until(lambda: _all_idle(server), "every turn has ended")
+
+
+def _all_idle(server: Server) -> bool:
+    return all(each["status"] == "idle" for each in server.get("/conversations")["data"])
 
 
 def _still_there(site: Site) -> list[str]:

@@ -101,6 +101,14 @@ class Provider:
         """Short for `answers.expect`."""
         self.answers.expect(*steps)
 
+    def forget(self) -> None:
+        """Be as new: nothing was asked, and nothing is told. The caller knows that no turn runs."""
+        with self._came:
+            self._count = 0
+            for kept in (self.requests, self.refused, self.other_calls, self.failures):
+                kept.clear()
+        self.answers, self.script = Answers(), None
+
     def config(self, **overrides: Setting) -> str:
         """The config.toml that points a core here; see `core_config` for what may be replaced."""
         return core_config(self.url, overrides)
