@@ -40,10 +40,12 @@ class ForkedFrom(msgspec.Struct, frozen=True):
 
 
 class Reverting(msgspec.Struct, frozen=True):
-    """The core was asked to forget this turn and all after it, by `caller`."""
+    """The core was asked to forget this turn and all after it, by `caller`. `sent_again`: so that
+    its message can be; what was sent stays what it was."""
 
     turn_id: str
     caller: str
+    sent_again: bool = False
 
 
 class ConversationRecord(msgspec.Struct, kw_only=True):

@@ -63,6 +63,24 @@ def test_a_failed_message_is_sent_again(server: Server, site: Site) -> None:
     assert users(site) == ["begin"]
 
 
+def test_the_key_of_a_message_that_was_tried_again_is_answered_as_before(
+    server: Server, site: Site
+) -> None:
+    conversation = server.conversation()
+    path, key = f"/conversations/{conversation}/messages?wait=20", {"Idempotency-Key": "mine"}
+    site.provider.expect(Fail(400))
+    first = server.client.post(path, json={"message": "begin"}, headers=key).json()
+    site.provider.expect(Text("this time"))
+    assert again(server, conversation).json()["reply"] == "this time"
+    answer = server.client.post(path, json={"message": "begin"}, headers=key)
+    assert answer.status_code == 200
+    assert (answer.json()["submit_id"], answer.json()["turn_id"]) == (
+        first["submit_id"],
+        first["turn_id"],
+    )
+    assert len(site.provider.requests) == 2
+
+
 def test_a_retry_can_be_streamed(server: Server, site: Site) -> None:
     with interrupted(server, site) as conversation:
         site.provider.expect(Text("this time"))

@@ -162,7 +162,7 @@ class LoginWait:
         """Have the core forget the turn that was refused with this message, before it is sent."""
         if record.revert is None:
             return
-        await self._conversation.reverts.ask(record.revert, record.caller)
+        await self._conversation.reverts.ask(record.revert, record.caller, sent_again=True)
         for each in (record, *self._queue):
             if each.revert == record.revert and each is not record:
                 each.revert = None

@@ -587,6 +587,13 @@ class Messages:
             if record.state in ("starting", "steering"):
                 await self._look_for(record)
 
+    async def make_sure(self, submit_id: str) -> None:
+        """Find out what became of a waiting message that the core may have: one that it has does
+        not wait any more, and can't be changed. Raises as `Engine`."""
+        doubted = (each.id for each in self.queue if each.state in ("starting", "steering"))
+        if submit_id in doubted:
+            await self._load()
+
     async def _look_for(self, record: SubmitRecord) -> None:
         thread_id = self._conversation.record.thread_id
         turn_id = await self._engine.find_message(thread_id, record.id)

@@ -96,14 +96,15 @@ class Reverts:
         self._owner = owner
         self._lock = asyncio.Lock()
 
-    async def ask(self, turn_id: str, caller: str) -> None:
-        """Have the core forget this turn and all after it; the log tells of it then.
+    async def ask(self, turn_id: str, caller: str, *, sent_again: bool = False) -> None:
+        """Have the core forget this turn and all after it; the log tells of it then. `sent_again`:
+        its message is sent again, so its key is still answered with what became of it.
 
         Raises `CoreRefused`, `StorageFull`, and where nobody can tell what was done
         `CoreUnavailable`, `CoreTimeout`.
         """
         owner = self._owner
-        owner.record.reverts = Reverting(turn_id, caller)
+        owner.record.reverts = Reverting(turn_id, caller, sent_again)
         owner.record.open_since = owner.record.open_since or self._next_seq()
         owner.save()
         await owner.log.durable()
@@ -159,7 +160,8 @@ class Reverts:
     async def _tell(self, gone: Sequence[KnownTurn], asked: Reverting | None) -> None:
         owner, uid = self._owner, self._owner.record.id
         ids, at_ms = [turn.turn_id for turn in gone], now_ms()
-        messages = await owner.log.submits_of(uid, ids)
+        again = asked is not None and asked.sent_again and asked.turn_id in ids
+        messages = [] if again else await owner.log.submits_of(uid, ids)
         body: dict[str, Any] = {
             "before_turn_id": ids[0],
             "turn_ids": ids,

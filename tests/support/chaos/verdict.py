@@ -130,9 +130,10 @@ def check_letters(url: str, letters: Sequence[Letter], log: list[Event]) -> Coun
     twice = [text for text, count in shown.items() if count > 1]
     assert not twice, f"messages that the log shows twice: {twice}"
     ends = {str(e["turn_id"]): e["status"] for e in log if e["type"] == "turn/completed"}
+    back = {t for e in log if e["type"] == "conversation/reverted" for t in e["data"]["turn_ids"]}
     fates: Counter[str] = Counter()
     for letter in letters:
-        fate = _fate(url, letter, ends)
+        fate = _fate(url, letter, ends, back)
         there = shown[letter.text] == 1
         assert there or fate in ("refused", "removed", "interrupted", "failed"), (
             f"{letter} is {fate} and not in the log"
@@ -142,8 +143,8 @@ def check_letters(url: str, letters: Sequence[Letter], log: list[Event]) -> Coun
     return fates
 
 
-def _fate(url: str, letter: Letter, ends: dict[str, str]) -> str:
-    """What became of a message, by its key."""
+def _fate(url: str, letter: Letter, ends: dict[str, str], back: set[str]) -> str:
+    """What became of a message, by its key. `back`: turns that were taken back, for a retry say."""
     if letter.status >= 400:
         assert letter.status == 409, f"{letter} was refused"
         return "refused"
@@ -156,5 +157,6 @@ def _fate(url: str, letter: Letter, ends: dict[str, str]) -> str:
         return f"taken back, and {body['status']}"
     turn = body["turn"] or {}
     assert body["turn_id"] in ends, f"{letter} has a turn that never ended: {body}"
-    assert turn.get("status") == ends[body["turn_id"]], f"{letter}: {turn} but {ends}"
-    return str(turn["status"])
+    ended = turn.get("status", ends[body["turn_id"]] if body["turn_id"] in back else None)
+    assert ended == ends[body["turn_id"]], f"{letter}: {turn} but {ends}"
+    return str(ended)

@@ -1190,7 +1190,8 @@ export type FileView = {
 /**
  * Finished
  *
- * A message whose turn has ended: the core's turn, and the agent's last words.
+ * A message whose turn has ended: the core's turn, and the agent's last words. Both are null
+ * where the turn was taken back since, for a retry say.
  */
 export type Finished = {
     /**

@@ -237,6 +237,7 @@ async def edit_queued(
     """Change what a waiting message says."""
     entry = await services.manager.get(conversation_id)
     message = await _images(services, entry, body).ready(body.parts())
+    await entry.messages.make_sure(submit_id)
     return JSONResponse(views.queued(await entry.messages.queue.edit(submit_id, message)))
 
 
@@ -244,5 +245,6 @@ async def edit_queued(
 async def remove_queued(conversation_id: str, submit_id: str, services: Use) -> Response:
     """Take a waiting message back."""
     entry = await services.manager.get(conversation_id)
+    await entry.messages.make_sure(submit_id)
     await entry.messages.queue.remove(submit_id)
     return Response(status_code=204)

@@ -28,7 +28,8 @@ class Submitted(Answer):
 
 
 class Finished(Submitted):
-    """A message whose turn has ended: the core's turn, and the agent's last words."""
+    """A message whose turn has ended: the core's turn, and the agent's last words. Both are null
+    where the turn was taken back since, for a retry say."""
 
     turn: dict[str, Any] | None
     reply: str | None
