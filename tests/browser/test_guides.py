@@ -97,6 +97,9 @@ def test_the_readmes_page_shows_the_answer_as_it_comes(
     html = html.replace("http://127.0.0.1:3032", server.url).replace("${id}", here)
     elsewhere.page = html
     page.goto(elsewhere.origin)
-    server.site.provider.expect(Text(["Word by ", "word."]))
-    server.run(here)
+    gate = Gate()
+    server.site.provider.expect(Text(["Word by ", gate, "word."]))
+    server.send(here)
+    expect(page.locator("#out")).to_have_text("Word by ")  # it is there before the answer ends
+    gate.open()
     expect(page.locator("#out")).to_have_text("Word by word.\n[completed]\n")
