@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).parents[2] / "clients" / "typescript"
 NODE = Path(sys.prefix) / "bin" / "node"  # scripts/install puts it there
@@ -30,3 +31,10 @@ def node(*arguments: str, **environment: str) -> str:
     )
     assert done.returncode == 0, f"{arguments[0]}: {done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def judge(results: list[dict[str, Any]]) -> None:
+    """All tests ran, and went well."""
+    print(*(f"{each['milliseconds']:6} ms  {each['name']}" for each in results), sep="\n")
+    failed = [f"{each['name']}: {each['error']}" for each in results if each["error"] is not None]
+    assert not failed, "\n".join(failed)

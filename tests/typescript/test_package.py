@@ -24,7 +24,7 @@ from tests.support.prompter import Prompter
 from tests.support.recordings import NAMES, recording, states
 from tests.support.shared import site_at, watched
 from tests.support.signin import LoginSite
-from tests.support.typescript import NODE, PACKAGE, is_installed, node
+from tests.support.typescript import NODE, PACKAGE, is_installed, judge, node
 
 pytestmark = [
     pytest.mark.core,
@@ -68,13 +68,6 @@ def prompter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prompter]:
         site.provider.script = answer
         with Prompter(site, BUILD / "browser.js") as running:
             yield running
-
-
-def judge(results: list[dict[str, Any]]) -> None:
-    """All tests ran, and went well."""
-    print(*(f"{each['milliseconds']:6} ms  {each['name']}" for each in results), sep="\n")
-    failed = [f"{each['name']}: {each['error']}" for each in results if each["error"] is not None]
-    assert not failed, "\n".join(failed)
 
 
 def test_in_node(prompter: Prompter) -> None:

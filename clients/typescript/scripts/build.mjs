@@ -2,7 +2,7 @@
 // build/tests/: the test list for Node and for the browser, which imports what is in dist/.
 // eventsource-parser is bundled in, so that the package needs nothing at run time.
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -27,15 +27,31 @@ await build({
   sourcemap: true,
   sourcesContent: false,
 });
+// For Electron from 25 on: its main process and its preload scripts are CommonJS. A preload script is one
+// file: it can load nothing.
+await build({
+  ...common,
+  format: "cjs",
+  entryPoints: { main: "src/electron/main.ts", preload: "src/electron/preload.ts" },
+  outdir: "dist/electron",
+  outExtension: { ".js": ".cjs" },
+  platform: "node",
+  target: ["node18", "chrome114"],
+  external: ["electron"],
+  inject: ["src/electron/webcrypto.ts"],
+  sourcemap: true,
+  sourcesContent: false,
+});
 if (types) {
   // What runs in Node has a configuration of its own, so that nothing else can use what Node has.
-  for (const part of [".", "src/server"]) {
+  for (const part of [".", "src/server", "src/electron"]) {
     const tsc = ["node_modules/typescript/lib/tsc.js", "-p", part];
     execFileSync(process.execPath, tsc, { stdio: "inherit" });
   }
+  writeFileSync("dist/types/electron/package.json", '{ "type": "commonjs" }'); // as what they describe
 }
 
-const programs = ["tests/node.ts", "tests/states.ts", "tests/server.ts", "tests/leaving.ts"];
+const programs = ["tests/node.ts", "tests/states.ts", "tests/server.ts", "tests/leaving.ts", "tests/electron.ts"];
 await build({ ...common, entryPoints: programs, outdir: "build/tests", platform: "node" });
 const page = { define: { "process.env.NODE_ENV": '"development"' }, platform: "browser" };
 await build({ ...common, ...page, entryPoints: ["tests/browser.ts"], outdir: "build/tests" });

@@ -50,7 +50,23 @@ function examples(page) {
   return [...text.matchAll(/^```tsx?\n(.*?)^```$/gms)].map(([, program]) => program);
 }
 
-const programs = [USER, ...examples("README.md"), ...examples("../../docs/guides/typescript.md")];
+/** A main process, in TypeScript. */
+const MAIN = `
+import { app } from "electron";
+import { type Codex, setUpCodex } from "codex-http-client/electron/main";
+
+const codex: Codex = setUpCodex({ page: "dist", pages: ["http://localhost:5173"], args: ["--codex-home", "x"] });
+codex.onState(({ state, message, hint }) => console.log(state, message, hint));
+void app.whenReady().then(async () => {
+  codex.createWindow({ width: 900 });
+  const { id } = await codex.service.createConversation("/path");
+  codex.service.onEvent(({ type, text }) => console.log(type, text));
+  // @ts-expect-error a decision that is none
+  await codex.service.answerApproval(id, "a", 1);
+});
+`;
+
+const programs = [USER, MAIN, ...examples("README.md"), ...examples("../../docs/guides/typescript.md")];
 const files = programs.map((_, number) => `user${number}.tsx`);
 
 /** A project that has the packed package installed, React's types, and nothing else. */
@@ -60,6 +76,7 @@ function userIn(folder, tarball) {
   execFileSync("tar", ["-xzf", tarball, "-C", installed, "--strip-components=1"]);
   symlinkSync(tool("@types"), join(folder, "node_modules", "@types")); // those of React
   symlinkSync(tool("csstype"), join(folder, "node_modules", "csstype"));
+  symlinkSync(tool("electron"), join(folder, "node_modules", "electron"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
   programs.forEach((program, number) => writeFileSync(join(folder, files[number]), program));
 }
@@ -87,7 +104,13 @@ async function bundle(folder) {
 }
 
 function isForPages(program) {
-  return !readFileSync(program, "utf8").includes("codex-http-client/server");
+  return !/codex-http-client\/(?:server|electron)/.test(readFileSync(program, "utf8"));
+}
+
+/** A sandboxed preload script can load nothing but Electron. */
+function isOneFile(program) {
+  const loaded = [...readFileSync(program, "utf8").matchAll(/\brequire\("([^"]+)"\)/g)].map(([, name]) => name);
+  if (loaded.some((name) => name !== "electron")) throw new Error(`preload.cjs loads ${loaded}`);
 }
 
 run("scripts/build.mjs");
@@ -103,6 +126,7 @@ try {
   for (const way of ways) checkTypes(folder, way);
   const loads = join(folder, "loads.mjs"); // without React: only ./react needs it
   writeFileSync(loads, 'import "codex-http-client"; import "codex-http-client/server";');
+  isOneFile(join(folder, "node_modules/codex-http-client/dist/electron/preload.cjs"));
   run(loads);
   await bundle(folder);
 } finally {

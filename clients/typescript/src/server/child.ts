@@ -4,10 +4,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 import { ServerNotStarted } from "./errors.js";
+import { GRACE, signal } from "./groups.js";
 
 const POSIX = process.platform !== "win32";
 const KEPT = 300; // lines of its log, for a report of what went wrong
-const GRACE = 6_000; // milliseconds that a server gets to end by itself
 
 /** What the server says once it listens. */
 export interface Ready {
@@ -40,6 +40,11 @@ export class Child {
       this.process.once("close", (status) => resolve(status));
     });
     this.keepLog(onLog);
+  }
+
+  /** The process that was started: the server, or what runs it, such as uv. Null: it could not be. */
+  get pid(): number | null {
+    return this.process.pid ?? null;
   }
 
   private keepLog(onLog: (line: string) => void): void {
@@ -90,11 +95,9 @@ export class Child {
     clearTimeout(timer);
   }
 
-  private kill(signal: "SIGTERM" | "SIGKILL"): void {
+  private kill(name: "SIGTERM" | "SIGKILL"): void {
     const { pid, exitCode, signalCode } = this.process;
-    if (pid === undefined || exitCode !== null || signalCode !== null) return;
-    if (!POSIX) this.process.kill(signal);
-    else process.kill(signal === "SIGKILL" ? -pid : pid, signal);
+    if (pid !== undefined && exitCode === null && signalCode === null) signal(pid, name);
   }
 }
 

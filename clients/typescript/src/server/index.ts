@@ -5,9 +5,12 @@ import { randomBytes } from "node:crypto";
 import { CodexClient } from "../client.js";
 import { Child, type Ready } from "./child.js";
 import { ServerNotStarted } from "./errors.js";
+import { Ownership } from "./ownership.js";
 import { Restarts } from "./restarts.js";
 
+export { findCommand } from "./command.js";
 export { type Found, type FindOptions, findServer } from "./find.js";
+export { LogFile } from "./logfile.js";
 export { ServerNotStarted };
 
 /** `failed`: it ended too often and is not started again. */
@@ -27,6 +30,11 @@ export interface ServerOptions {
   readonly token?: string;
   /** Seconds it may take until it listens; 180 by default: a first start can be slow. */
   readonly patience?: number;
+  /**
+   * A file that says which process is ours: a start ends what an earlier program that was killed
+   * has left, if anything. One for each Codex home.
+   */
+  readonly ownership?: string;
   /** Told when its state changes; with the error when it has failed. */
   readonly onState?: (state: ServerState, error?: ServerNotStarted) => void;
   /** Each line that it logs. */
@@ -39,11 +47,13 @@ export class CodexServer {
   private child: Child | null = null;
   private listening: Ready | null = null;
   private readonly restarts = new Restarts();
+  private readonly ownership: Ownership | null;
   readonly token: string;
 
   /** Use `startServer`. */
   constructor(private readonly options: ServerOptions) {
     this.token = options.token ?? randomBytes(32).toString("base64url");
+    this.ownership = options.ownership === undefined ? null : new Ownership(options.ownership);
   }
 
   /** Where it listens; the same over restarts. */
@@ -69,6 +79,7 @@ export class CodexServer {
 
   /** Start it. */
   async start(): Promise<void> {
+    await this.ownership?.reap();
     await this.launch(this.options.port ?? 0);
     void this.keep();
   }
@@ -81,13 +92,18 @@ export class CodexServer {
     const child = new Child([program, ...first, ...own, ...args], env, onLog ?? (() => undefined));
     this.child = child;
     try {
-      this.listening = await child.ready(patience * 1000);
+      const ready = child.ready(patience * 1000);
+      [this.listening] = await Promise.all([ready, this.note(child)]);
     } catch (error) {
       await child.stop();
       throw error;
     }
     if (this.isStopped()) await child.stop();
     else this.say("ready");
+  }
+
+  private async note({ pid }: Child): Promise<void> {
+    if (pid !== null) await this.ownership?.take(pid);
   }
 
   /** Start it again whenever it ends, until it is stopped or has ended too often. */
@@ -121,6 +137,7 @@ export class CodexServer {
   async stop(): Promise<void> {
     if (!this.isStopped()) this.say("stopped");
     await this.child?.stop();
+    await this.ownership?.drop();
   }
 
   private isStopped(): boolean {

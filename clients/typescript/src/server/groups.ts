@@ -1,0 +1,32 @@
+/** Ends a process with all that it started and that stayed with it. */
+
+import { execFile } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const POSIX = process.platform !== "win32";
+export const GRACE = 6_000; // milliseconds that one gets to end by itself
+const LOOK = 50; // milliseconds between looks at a process that is no child of ours
+
+/** A signal for a process (SIGTERM) or for its whole group (SIGKILL). It may be gone already. */
+export function signal(pid: number, name: "SIGTERM" | "SIGKILL"): void {
+  if (!POSIX) {
+    const force = name === "SIGKILL" ? ["/F"] : [];
+    execFile("taskkill", ["/PID", String(pid), "/T", ...force], () => undefined);
+    return;
+  }
+  try {
+    process.kill(name === "SIGKILL" ? -pid : pid, name);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+/** Ask a process that is no child of ours to end, and see to it that it does. */
+export async function endGroup(pid: number, isGone: () => Promise<boolean>): Promise<void> {
+  signal(pid, "SIGTERM");
+  for (let waited = 0; waited < GRACE; waited += LOOK) {
+    if (await isGone()) return;
+    await sleep(LOOK);
+  }
+  signal(pid, "SIGKILL");
+}

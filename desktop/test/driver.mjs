@@ -1,0 +1,77 @@
+// Drives an Electron app for a test in another language: `node driver.mjs PLAYWRIGHT`, where PLAYWRIGHT is the
+// folder of playwright-core. Reads one command a line and answers with one line each:
+//   {"id", "do": "launch", "options": {executablePath, args, env, cwd}}    the app's pid
+//   {"id", "do": "page", "method", "args", "window"}    a method of Playwright's Page, of a window by number
+//   {"id", "do": "until", "source", "window", "limit"}    an expression holds in a page within milliseconds
+//   {"id", "do": "main", "source", "args"}    a function (electron, ...args) in the main process
+//   {"id", "do": "windows" | "problems" | "close"}
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const { _electron: electron } = createRequire(import.meta.url)(process.argv[2]);
+const PATIENCE = 30_000; // milliseconds for one step
+const LOOK = 20; // milliseconds between looks at a page
+const problems = [];
+let app;
+
+async function windowAt(number = 0) {
+  const open = app.windows()[number] ?? (await app.waitForEvent("window", { timeout: PATIENCE }));
+  return open;
+}
+
+function watch(page) {
+  page.setDefaultTimeout(PATIENCE);
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(message.text());
+  });
+}
+
+const work = {
+  async launch({ options }) {
+    app = await electron.launch({ timeout: PATIENCE, ...options });
+    app.on("window", watch);
+    app.windows().forEach(watch);
+    app.process().stderr.pipe(process.stderr);
+    return app.process().pid;
+  },
+  async page({ method, args, window }) {
+    const page = await windowAt(window);
+    if (method === "evaluate") args[0] = functionOf(args[0]);
+    const result = await page[method](...args);
+    return typeof result === "object" && result !== null && "_type" in result ? null : (result ?? null);
+  },
+  // Playwright's own way of waiting for a condition needs `eval`, which pages here have not.
+  async until({ source, window, limit }) {
+    const page = await windowAt(window);
+    for (const end = Date.now() + limit; Date.now() < end; await sleep(LOOK)) {
+      if (await page.evaluate(functionOf(`() => ${source}`))) return null;
+    }
+    const shown = await page.evaluate(() => document.body.innerText);
+    throw new Error(`it never came to hold that ${source}; the page shows:\n${shown}`);
+  },
+  main: async ({ source, args }) =>
+    (await app.evaluate(
+      (modules, [text, given]) => (0, eval)(`(${text})`)(modules, ...given),
+      [source, args],
+    )) ?? null,
+  windows: async () => app.windows().map((page) => page.url()),
+  problems: async () => problems,
+  close: async () => (await app.close(), null),
+};
+
+/** Playwright calls functions and takes strings as they are. */
+function functionOf(source) {
+  return (0, eval)(`(${source})`);
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  // One that waits does not keep the next one waiting.
+  work[command.do](command).then(
+    (value) => console.log(JSON.stringify({ id: command.id, value })),
+    (error) => console.log(JSON.stringify({ id: command.id, error: String(error?.stack ?? error) })),
+  );
+}
+process.exit();

@@ -1,0 +1,107 @@
+"""A real Electron app that brings its own server, from its start to its ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from codex_http_server.testing.answers import Gate, Text
+from tests.support.commands import until
+from tests.support.electron import App, conversation, send, server_of, shows
+from tests.support.server import Site, core_record, gone
+
+pytestmark = [pytest.mark.core, pytest.mark.timeout(180)]
+
+
+def test_the_app_starts_its_server_and_an_answer_streams_into_the_page(
+    app: App, site: Site
+) -> None:
+    one, two = Gate("one"), Gate("two")
+    site.provider.expect(Text(["One", one, " by", two, " one."]))
+    made = conversation(app, site)
+    send(app, made)
+    app.page.wait("seen.pieces.join('') === 'One'")
+    one.open()
+    app.page.wait("seen.pieces.join('') === 'One by'")
+    two.open()
+    app.page.wait("seen.ends.length === 1")
+    assert app.page.evaluate("() => seen.pieces.join('')") == "One by one."
+    assert app.do("problems") == []
+
+
+def quit_app(app: App) -> None:
+    # It answers before it quits: what quits can't answer any more.
+    app.main("({ app }) => void setTimeout(() => app.quit())")
+
+
+ENDS: list[Callable[[App], None]] = [
+    quit_app,
+    lambda app: app.process.send_signal(signal.SIGTERM),
+    lambda app: app.process.send_signal(signal.SIGINT),
+    lambda app: app.process.kill(),
+]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=["quit", "SIGTERM", "SIGINT", "SIGKILL"])
+def test_however_the_app_ends_nothing_is_left(
+    app: App, site: Site, end: Callable[[App], None]
+) -> None:
+    site.provider.expect(Text(["begun", Gate()]))
+    send(app, conversation(app, site))
+    app.page.wait("seen.pieces.join('') === 'begun'")
+    record = core_record(site)
+    processes = [app.process, *app.children(), server_of(app)]
+    processes += [psutil.Process(record["pid"]), psutil.Process(record["keeper"]["pid"])]
+    end(app)
+    until(lambda: all(map(gone, processes)), "everything has ended", 15)
+
+
+def test_a_server_that_is_killed_in_a_turn_is_started_again_and_no_text_is_lost(
+    app: App, site: Site
+) -> None:
+    gate = Gate()
+    site.provider.expect(Text(["before ", gate, "after"]))
+    made = conversation(app, site)
+    send(app, made)
+    app.page.wait("seen.pieces.join('') === 'before '")
+    first = server_of(app)
+    first.kill()
+    shows(app, "restarting")
+    shows(app, "ready: started")
+    assert server_of(app).pid != first.pid
+    gate.open()
+    app.page.wait("seen.ends.length === 1")
+    seqs = app.page.evaluate("() => seen.seqs")
+    assert seqs == sorted(set(seqs))
+    snapshot = app.page.evaluate("(id) => codex.getConversation(id)", made)
+    assert [item["item"]["text"] for item in snapshot["items"][1:]] == ["before after"]
+
+
+def test_a_server_that_keeps_dying_is_given_up_and_can_be_started_by_hand(app: App) -> None:
+    for _ in range(3):
+        dead = server_of(app)
+        dead.kill()
+        shows(app, "restarting")
+        shows(app, "ready: started")
+    server_of(app).kill()
+    shows(app, "failed: started: The server ended too often.")
+    shows(app, "Its log says why", "hint")
+    answer = app.page.evaluate("() => api('/health')")
+    assert (answer["status"], answer["body"]["code"]) == (503, "no_server")
+    app.page.evaluate("() => codex.start()")
+    shows(app, "ready: started")
+
+
+def test_a_second_start_shows_the_first(app: App, electron: Path, display: str, site: Site) -> None:
+    app.main("({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].minimize()")
+    environment = app.environment
+    command = [str(electron), *app.arguments]
+    done = subprocess.run(command, env=environment, timeout=30, check=False, capture_output=True)
+    assert done.returncode == 0
+    shown = "({ BrowserWindow }) => BrowserWindow.getAllWindows().map((w) => w.isMinimized())"
+    until(lambda: app.main(shown) == [False], "the first window is shown")
