@@ -8,6 +8,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,27 @@ async def test_on_commit_gets_every_event_once_and_in_order(shelf: Shelf) -> Non
     await shelf.log.durable()
     assert [e.position for e in shelf.committed] == list(range(1, len(shelf.committed) + 1))
     assert len(shelf.committed) == sum(number % 4 for number in range(200))
+
+
+@pytest.mark.parametrize("of", ["one", "all"])
+async def test_what_is_on_disk_is_read_only_once_the_head_has_moved(
+    shelf: Shelf, tmp_path: Path, of: str
+) -> None:
+    """Who reads an event that the loop was not told of comes back with a number past the head."""
+    log = shelf.log
+    await shelf.put("a", note())
+    log.append("a", [note(1)])
+    log.flush()
+    other = sqlite3.connect(tmp_path / "log.db")
+    until = time.monotonic() + PATIENCE
+    while other.execute("SELECT max(seq) FROM event").fetchone() != (2,):  # the loop stands still
+        assert time.monotonic() < until
+    other.close()
+    assert log.head("a") == log.last_position == 1
+    found = log.read("a", 0, 9) if of == "one" else log.read_all(0, 9)
+    assert seqs(await found) == [1]
+    await log.durable()
+    assert seqs(await log.read("a", 0, 9)) == seqs(await log.read_all(0, 9)) == [1, 2]
 
 
 async def test_heads_have_moved_when_on_commit_is_called(make: Make, tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ async def test_a_log_from_before_the_fold_is_folded_when_it_is_opened(tmp_path: 
         " VALUES (900, 1, 900, 1, 'item/completed', 'turn', 'i', 'agentMessage', '',"
         """ '{"item":{"text":"Hello"}}')"""
     )
+    old.execute("UPDATE conversation SET last_seq = 900, reserved = 900")
     old.execute("DROP INDEX conversation_fork")
     old.execute("ALTER TABLE conversation DROP COLUMN forked_from")
     old.execute("DROP INDEX event_turn")

@@ -46,10 +46,12 @@ class _Reader(Protocol):
 
 
 class Queries:
-    """The reading half of `SqliteLog`, which gives it `_db`, `_nums` and `log_tag`."""
+    """The reading half of `SqliteLog`, which gives it the fields below."""
 
     _db: Any
     _nums: dict[str, int]
+    _heads: dict[int, int]
+    _committed_position: int
     log_tag: str
 
     @property
@@ -57,20 +59,25 @@ class Queries:
         return self._db
 
     # --- events -------------------------------------------------------------------------
+    # The file can be ahead of what the loop knows: the writer thread has committed and the loop
+    # has not been told. Who were shown such an event could come back with a number past `head`.
 
     async def read(self, conversation_id: str, after: int, limit: int) -> list[Event]:
         conv = self._nums.get(conversation_id, 0)
         if not conv:
             return []
-        sql = f"{SELECT} WHERE conv = ? AND seq > ? ORDER BY seq LIMIT ?"
-        return await self._events(sql, (conv, after, limit), conversation_id)
+        sql = f"{SELECT} WHERE conv = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+        return await self._events(
+            sql, (conv, after, self._heads.get(conv, 0), limit), conversation_id
+        )
 
     async def read_all(self, after: int, limit: int) -> list[Event]:
         names = {num: uid for uid, num in self._nums.items()}
-        sql = f"{SELECT} WHERE position > ? ORDER BY position LIMIT ?"
+        sql = f"{SELECT} WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"
+        upto = self._committed_position
 
         def query(connection: sqlite3.Connection) -> list[Event]:
-            found = connection.execute(sql, (after, limit))
+            found = connection.execute(sql, (after, upto, limit))
             return [rows.event_of(row, names.get(row[1]), self.log_tag) for row in found]
 
         return await self._reader.read(query)
