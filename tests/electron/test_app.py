@@ -98,10 +98,11 @@ def test_a_server_that_keeps_dying_is_given_up_and_can_be_started_by_hand(app: A
 
 
 def test_a_second_start_shows_the_first(app: App, electron: Path, display: str, site: Site) -> None:
-    app.main("({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].minimize()")
+    visible = "({ BrowserWindow }) => BrowserWindow.getAllWindows().map((w) => w.isVisible())"
+    app.main("({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].hide()")
+    assert app.main(visible) == [False]
     environment = app.environment
     command = [str(electron), *app.arguments]
     done = subprocess.run(command, env=environment, timeout=30, check=False, capture_output=True)
     assert done.returncode == 0
-    shown = "({ BrowserWindow }) => BrowserWindow.getAllWindows().map((w) => w.isMinimized())"
-    until(lambda: app.main(shown) == [False], "the first window is shown")
+    until(lambda: app.main(visible) == [True], "the first window is shown")

@@ -107,9 +107,11 @@ function isForPages(program) {
   return !/codex-http-client\/(?:server|electron)/.test(readFileSync(program, "utf8"));
 }
 
-/** A sandboxed preload script can load nothing but Electron. */
+/** A sandboxed preload script can load nothing but Electron, and is no module itself. */
 function isOneFile(program) {
-  const loaded = [...readFileSync(program, "utf8").matchAll(/\brequire\("([^"]+)"\)/g)].map(([, name]) => name);
+  const text = readFileSync(program, "utf8");
+  if (/\bmodule\.exports\b/.test(text)) throw new Error("preload.cjs exports something");
+  const loaded = [...text.matchAll(/\brequire\("([^"]+)"\)/g)].map(([, name]) => name);
   if (loaded.some((name) => name !== "electron")) throw new Error(`preload.cjs loads ${loaded}`);
 }
 

@@ -125,6 +125,17 @@ export class Codex {
     contents.on("will-attach-webview", (event) => event.preventDefault());
   }
 
+  /**
+   * Give the windows of a session `window.codex` beside what the app's own preload script gives them;
+   * then they do not need `webPreferences`. Pages that are not named get nothing of it all the same.
+   */
+  addPreload(to: Electron.Session = session.defaultSession): void {
+    const filePath = String(this.webPreferences.preload);
+    // From Electron 35 on; the other way is to go.
+    if ("registerPreloadScript" in to) to.registerPreloadScript({ type: "frame", filePath });
+    else (to as Electron.Session).setPreloads([...(to as Electron.Session).getPreloads(), filePath]);
+  }
+
   // --- setting up -----------------------------------------------------------------------------------
 
   /** Everything that has to be done before the app is ready. */

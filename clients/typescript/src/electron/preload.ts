@@ -1,11 +1,12 @@
 /**
  * What a page gets: `window.codex`, named functions and nothing else. Everything else of Electron and
- * Node stays out of its reach.
+ * Node stays out of its reach. Exports nothing: a sandboxed preload script is no module.
  */
 
 import { contextBridge, ipcRenderer } from "electron";
 
 import type { Event } from "../types.js";
+import type { CodexBridge } from "./bridge.js";
 import { type CallName, channelOf, EVENTS, NAMES, OPEN, type Outcome, STATE } from "./channels.js";
 import type { CodexState } from "./states.js";
 
@@ -34,9 +35,11 @@ function told<Value>(channel: string, listener: (value: Value) => void): () => v
 
 const calls = Object.fromEntries(NAMES.map((name) => [name, (...args: unknown[]) => call(name, args)]));
 
-contextBridge.exposeInMainWorld("codex", {
-  ...calls,
+const bridge: CodexBridge = {
+  ...(calls as unknown as Pick<CodexBridge, CallName>),
   onEvent,
-  onState: (listener: (state: CodexState) => void) => told(STATE, listener),
-  onOpen: (listener: (conversationId: string) => void) => told(OPEN, listener),
-});
+  onState: (listener) => told<CodexState>(STATE, listener),
+  onOpen: (listener) => told<string>(OPEN, listener),
+};
+
+contextBridge.exposeInMainWorld("codex", bridge);
