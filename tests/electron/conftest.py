@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -101,3 +102,15 @@ def shared(small: Path, electron: Path, display: str, shared_site: Site) -> Iter
     with App(electron, small, shared_site, display, {}) as running:
         shows(running, "ready: started")
         yield running
+
+
+@pytest.fixture
+def screenshot(request: pytest.FixtureRequest) -> Callable[[App, str], None]:
+    """Takes a picture of a window, for people: into `ELECTRON_SHOTS`, if that is set."""
+    folder = os.environ.get("ELECTRON_SHOTS")
+
+    def take(app: App, name: str) -> None:
+        if folder:
+            app.page("screenshot", {"path": f"{folder}/{request.node.name}-{name}.png"})
+
+    return take

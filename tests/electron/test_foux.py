@@ -1,0 +1,108 @@
+"""The app of desktop/, made as by its author: in a folder of its own, with the packed package."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from codex_http_server.testing.answers import Command, Gate, Patch, Text
+from tests.electron.conftest import Start
+from tests.support.commands import until
+from tests.support.electron import DESKTOP, App
+from tests.support.server import Site
+from tests.support.typescript import NODE, PACKAGE, is_installed, node
+
+pytestmark = [pytest.mark.core, pytest.mark.timeout(180)]
+
+FILES = ["main.js", "index.html", "build.mjs", "src"]
+NPM = str(NODE.parent / "npm")
+FROM_HERE = ["react", "react-dom", "scheduler", "esbuild", "@esbuild"]  # without a registry
+
+
+def run(*command: str, cwd: Path) -> str:
+    """Run a program; what it prints."""
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def foux(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The app's folder, built."""
+    if not is_installed():
+        pytest.skip("the npm packages are not installed")
+    node("scripts/build.mjs")
+    folder = tmp_path_factory.mktemp("foux")
+    run(NPM, "pack", "--silent", "--pack-destination", str(folder), cwd=PACKAGE)
+    (tarball,) = folder.glob("*.tgz")
+    for name in FILES:
+        copy = shutil.copytree if (DESKTOP / name).is_dir() else shutil.copy
+        copy(DESKTOP / name, folder / name)
+    about = json.loads((DESKTOP / "package.json").read_text())
+    del about["dependencies"], about["devDependencies"]
+    (folder / "package.json").write_text(json.dumps(about))
+    run(NPM, "install", "--offline", "--no-audit", "--omit=peer", str(tarball), cwd=folder)
+    for name in FROM_HERE:
+        (folder / "node_modules" / name).symlink_to(PACKAGE / "node_modules" / name)
+    run(str(NODE), "build.mjs", cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def app(start: Start, foux: Path) -> Iterator[App]:
+    """The app, with its server ready."""
+    with start(foux) as running:
+        running.page.wait("document.body.innerText.includes('Open a folder to begin.')")
+        yield running
+
+
+def shown(app: App, text: str) -> None:
+    """Wait until the page shows a text."""
+    app.page.wait(f"document.body.innerText.includes({json.dumps(text)})")
+
+
+def press(app: App, name: str) -> None:
+    """Press the button of this name."""
+    app.page("click", f'button:text-is("{name}")')
+
+
+def say(app: App, text: str) -> None:
+    """Type a message and send it."""
+    app.page("fill", "textarea", text)
+    press(app, "Send")
+
+
+def test_from_the_first_start_to_an_approved_command(
+    app: App, site: Site, screenshot: Callable[[App, str], None]
+) -> None:
+    app.main(
+        "({ dialog }, path) => { dialog.showOpenDialog = async () => ({ filePaths: [path] }); }",
+        str(site.project),
+    )
+    press(app, "New in a folder …")
+    app.page("waitForSelector", "textarea")
+    gate = Gate()
+    patch = "*** Begin Patch\n*** Add File: hello.txt\n+hello\n*** End Patch"
+    site.provider.expect(Text(["I will ", gate, "write a file."]), Patch(patch))
+    site.provider.expect(Command("touch ../beside.txt", escalate=True, justification="Asked."))
+    site.provider.expect(Text("Both are there."))
+    say(app, "Write hello.txt, and one beside it.")
+    shown(app, "I will ")
+    gate.open()
+    shown(app, "I will write a file.")
+    shown(app, "+hello")
+    assert (site.project / "hello.txt").read_text() == "hello\n"
+    shown(app, "May Codex do this?")
+    screenshot(app, "approval")
+    press(app, "Yes")
+    shown(app, "Both are there.")
+    until((site.root / "beside.txt").exists, "the command has run")
+    screenshot(app, "done")
+    assert app.do("problems") == []
