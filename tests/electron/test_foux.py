@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +15,8 @@ import pytest
 from codex_http_server.testing.answers import Command, Gate, Patch, Text
 from tests.electron.conftest import Start
 from tests.support.commands import until
-from tests.support.electron import DESKTOP, App
-from tests.support.server import Site
+from tests.support.electron import DESKTOP, App, conversation, send, shows
+from tests.support.server import Site, gone
 from tests.support.typescript import NODE, PACKAGE, is_installed, node
 
 pytestmark = [pytest.mark.core, pytest.mark.timeout(180)]
@@ -24,10 +26,10 @@ NPM = str(NODE.parent / "npm")
 FROM_HERE = ["react", "react-dom", "scheduler", "esbuild", "@esbuild"]  # without a registry
 
 
-def run(*command: str, cwd: Path) -> str:
+def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
     """Run a program; what it prints."""
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
     return done.stdout
@@ -106,3 +108,29 @@ def test_from_the_first_start_to_an_approved_command(
     until((site.root / "beside.txt").exists, "the command has run")
     screenshot(app, "done")
     assert app.do("problems") == []
+
+
+def test_a_server_that_the_app_brings_along_is_set_up_at_its_first_start(
+    start: Start, site: Site, tmp_path: Path
+) -> None:
+    brought = tmp_path / "brought along"
+    script = DESKTOP / "packaging" / "python.mjs"
+    env = os.environ | {"PATH": f"{NODE.parent}:{os.environ['PATH']}", "UV_NO_PROGRESS": "1"}
+    run(str(NODE), str(script), str(DESKTOP.parent), str(brought), cwd=tmp_path, env=env)
+    cache = run(str(NODE.parent / "uv"), "cache", "dir", cwd=tmp_path, env=env).strip()
+    told = {"PYTHON_FOLDER": str(brought), "CODEX_SERVER_COMMAND": "", "UV_CACHE_DIR": cache}
+    with start(environment=told | indexes()) as app:
+        shows(app, "ready: started", timeout=100)
+        site.provider.expect(Text(["begun", Gate()]))
+        send(app, conversation(app, site))
+        app.page.wait("seen.pieces.join('') === 'begun'")
+        processes = [app.process, *app.children()]
+        assert any("uv" in each.name() for each in processes)
+        app.process.send_signal(signal.SIGTERM)
+        until(lambda: all(map(gone, processes)), "everything has ended", 15)
+    shutil.rmtree(site.root / "electron" / "codex" / "python")  # its tests know made-up secrets
+
+
+def indexes() -> dict[str, str]:
+    """Where packages come from on this machine."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))}

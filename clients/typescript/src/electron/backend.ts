@@ -6,7 +6,7 @@
  * our own, which ends with the app. One that was not started here is never ended here.
  */
 
-import { CodexServer, findCommand, findServer, LogFile, ServerNotStarted } from "../server/index.js";
+import { broughtAlong, CodexServer, findCommand, findServer, LogFile, ServerNotStarted } from "../server/index.js";
 import { Ownership } from "../server/ownership.js";
 import { isServer, probe } from "./probe.js";
 import { type CodexState, locked, NoServer, notInstalled, silent, type Source, stranger, waiting } from "./states.js";
@@ -23,6 +23,11 @@ export interface BackendOptions {
   readonly token?: string | undefined;
   /** What starts it; else `CODEX_SERVER_COMMAND` and what is installed (`findCommand`). */
   readonly command?: readonly [string, ...string[]] | undefined;
+  /**
+   * The folder of a server that the app brings along (desktop/packaging/python.mjs), such as
+   * `join(process.resourcesPath, "python")`. Used where neither `command` nor `CODEX_SERVER_COMMAND` says another.
+   */
+  readonly python?: string | undefined;
   /** Its options, such as `["--codex-home", path]`. */
   readonly args?: readonly string[] | undefined;
   /** Added to the environment of this process. */
@@ -138,12 +143,11 @@ export class Backend {
   // --- a server of our own ------------------------------------------------------------------------
 
   private async ours(): Promise<void> {
-    const command = this.options.command ?? findCommand(this.env);
-    if (!command) throw notInstalled();
+    const { command, env } = this.how();
     const server = new CodexServer({
       command,
       args: this.options.args ?? [],
-      env: this.options.env ?? {},
+      env: { ...this.options.env, ...env },
       patience: this.options.patience ?? 180,
       ownership: this.ownership,
       onLog: this.log.write,
@@ -158,6 +162,15 @@ export class Backend {
     } finally {
       stopTelling();
     }
+  }
+
+  private how(): { command: readonly [string, ...string[]]; env?: Env } {
+    const { command, python } = this.options;
+    if (command) return { command };
+    if (python !== undefined && !this.env["CODEX_SERVER_COMMAND"]) return broughtAlong(python, this.folder);
+    const found = findCommand(this.env);
+    if (!found) throw notInstalled();
+    return { command: found };
   }
 
   /** Another app was quicker: its server is the one of this home. */

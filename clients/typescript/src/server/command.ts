@@ -23,6 +23,24 @@ export function findCommand(env: Env = process.env): Command | null {
   return uv ? [uv, "tool", "run", NAME] : null;
 }
 
+/** How the server of a folder is started that an app brings along. */
+export interface Brought {
+  readonly command: Command;
+  readonly env: Env;
+}
+
+/**
+ * The server that an app brings along: `folder` has uv, a project and its lock (desktop/packaging/python.mjs).
+ * uv makes the environment in `data` at the first start and after an update, and finds it there later.
+ */
+export function broughtAlong(folder: string, data: string): Brought {
+  const uv = join(folder, WINDOWS ? "uv.exe" : "uv");
+  return {
+    command: [uv, "run", "--frozen", "--no-dev", "--project", folder, NAME],
+    env: { UV_PROJECT_ENVIRONMENT: join(data, "python") },
+  };
+}
+
 function lookFor(name: string, env: Env): string | null {
   const file = WINDOWS ? `${name}.exe` : name;
   const found = foldersOf(env).map((folder) => join(folder, file)).find(isProgram);

@@ -8,7 +8,7 @@ import { ServerNotStarted } from "./errors.js";
 import { Ownership } from "./ownership.js";
 import { Restarts } from "./restarts.js";
 
-export { findCommand } from "./command.js";
+export { broughtAlong, findCommand } from "./command.js";
 export { type Found, type FindOptions, findServer } from "./find.js";
 export { LogFile } from "./logfile.js";
 export { ServerNotStarted };
