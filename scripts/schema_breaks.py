@@ -2,8 +2,8 @@
 
 Owns the rules for one value, on either side: what a client sends may be widened, what it is
 answered may be narrowed. More values of an enum and more kinds of a tagged object pass in answers
-too: clients ignore what they do not know (docs/objects.md). The core's own schemas (`Core_…`) are
-not looked into: they follow the core's version, not ours. Operations: `breaking.py`.
+too: clients ignore what they do not know (docs/objects.md). So does an object of which more is
+said than before. How a schema is read: `schema_values.py`. Operations: `breaking.py`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
-Schema = dict[str, Any]
+from scripts.schema_values import Document, Schema, Value, name_of
+
 Side = Literal["request", "answer"]
 
-CORE: Final = "Core_"
+PLAIN: Final = "object"
 LEAST: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 MOST: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 EXACT: Final = ("pattern", "format", "multipleOf")
@@ -24,22 +25,19 @@ class Schemas:
     """Compares the schemas of two documents, each pair once."""
 
     def __init__(self, old: Schema, new: Schema) -> None:
-        self._old, self._new = old, new
+        self._old, self._new = Document(old), Document(new)
         self._seen: set[tuple[int, int, Side]] = set()
 
     def breaks(self, old: Schema, new: Schema, side: Side, where: str) -> Iterator[str]:
         """What breaks; `where` names the value, until a component's own name does."""
-        name = _name(old)
-        if name.startswith(CORE):
-            return
-        where = f"{name} ({side})" if name else where
-        old_kinds, new_kinds = _kinds(old, self._old), _kinds(new, self._new)
-        yield from _kinds_lost(old_kinds, new_kinds, side, where)
+        old_kinds, new_kinds = self._old.kinds(old), self._new.kinds(new)
+        yield from _kinds_lost(old_kinds, new_kinds, side, _at(name_of(old), side, where))
         for kind, one in old_kinds.items():
-            other = _partner(kind, new_kinds)
-            if other is not None and (mark := (id(one), id(other), side)) not in self._seen:
-                self._seen.add(mark)
-                yield from self._plain(one, other, side, where)
+            for other in _partners(kind, old_kinds, new_kinds, side):
+                if (mark := (id(one.schema), id(other.schema), side)) not in self._seen:
+                    self._seen.add(mark)
+                    at = _at(one.name, side, where)
+                    yield from self._plain(one.schema, other.schema, side, at)
 
     def _plain(self, old: Schema, new: Schema, side: Side, where: str) -> Iterator[str]:
         yield from _values(old, new, side, where)
@@ -71,63 +69,40 @@ def _open(schema: Schema) -> bool:
     return schema.get("additionalProperties", True) is not False
 
 
-def _name(schema: Schema) -> str:
-    return str(schema.get("$ref", "")).rsplit("/", 1)[-1]
+def _at(name: str, side: Side, where: str) -> str:
+    return f"{name} ({side})" if name else where
 
 
 # --- kinds of values --------------------------------------------------------------------------
 
 
-def _kinds(schema: Schema, document: Schema) -> dict[str, Schema]:
-    """The kinds of values that a schema allows (types; objects by their tags), each once."""
-    found: dict[str, Schema] = {}
-    for each in _alternatives(schema, document):
-        kind = _kind(each)
-        while kind in found:  # several of one kind are compared in their order
-            kind += "'"
-        found[kind] = each
+def _partners(kind: str, old: dict[str, Value], new: dict[str, Value], side: Side) -> list[Value]:
+    """What of the other document is of this kind; integers are numbers. An object of which nothing
+    was said that told it apart may have become several that are."""
+    other = {"integer": "number", "number": "integer"}.get(kind, "")
+    found = [new[each] for each in (kind, other) if each in new]
+    if side == "answer" and kind == PLAIN:
+        found += [value for each, value in new.items() if _tagged(each) and each not in old]
     return found
 
 
-def _alternatives(schema: Schema, document: Schema) -> Iterator[Schema]:
-    if name := _name(schema):
-        yield from _alternatives(document["components"]["schemas"].get(name, {}), document)
-    elif several := schema.get("anyOf") or schema.get("oneOf"):
-        for each in several:
-            yield from _alternatives(each, document)
-    elif len(whole := schema.get("allOf", ())) == 1:
-        yield from _alternatives(whole[0], document)
-    elif isinstance(types := schema.get("type"), list):
-        yield from ({**schema, "type": each} for each in types)
-    else:
-        yield schema
-
-
-def _kind(schema: Schema) -> str:
-    if schema.get("type") != "object":
-        return str(schema.get("type", "anything"))
-    tags = {k: v["const"] for k, v in schema.get("properties", {}).items() if "const" in v}
-    return " ".join(["object", *(f"{name}={value}" for name, value in tags.items())])
-
-
-def _partner(kind: str, kinds: dict[str, Schema]) -> Schema | None:
-    """What of the other document is of this kind; integers are numbers."""
-    return kinds.get(kind) or kinds.get({"integer": "number", "number": "integer"}.get(kind, ""))
+def _tagged(kind: str) -> bool:
+    return " " in kind
 
 
 def _kinds_lost(
-    old: dict[str, Schema], new: dict[str, Schema], side: Side, where: str
+    old: dict[str, Value], new: dict[str, Value], side: Side, where: str
 ) -> Iterator[str]:
-    tagged = any(" " in kind for kind in old)
     if side == "request":
         wide = new.keys() | ({"integer"} if "number" in new else set())
         gone = [] if "anything" in new else [kind for kind in old if kind not in wide]
         yield from (f"{where}: does not take {kind} any more" for kind in gone)
         return
-    yield from (f"{where}: {kind} is gone" for kind in old if " " in kind and kind not in new)
+    yield from (f"{where}: {kind} is gone" for kind in old if _tagged(kind) and kind not in new)
     known = old.keys() | ({"integer"} if "number" in old else set())
     if "anything" not in known:
-        more = [k for k in new if k not in known and not (tagged and " " in k)]
+        tells = PLAIN in known or any(map(_tagged, old))
+        more = [kind for kind in new if kind not in known and not (tells and _tagged(kind))]
         yield from (f"{where}: may now be {kind}" for kind in more)
 
 

@@ -170,7 +170,7 @@ ENVELOPE: Final[dict[str, str]] = {
     "conversation_id": "Null for events of the server and the account.",
     "turn_id": "The turn it belongs to, or null.",
     "item_id": "The item it belongs to, or null. Unique only within its turn.",
-    "type": "What happened; see below.",
+    "type": "What happened.",
     "item_type": "On events about an item: `agentMessage`, `commandExecution`, `fileChange` …",
     "text": "On deltas: the text to append.",
     "status": "How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …;"
@@ -185,8 +185,8 @@ ENVELOPE: Final[dict[str, str]] = {
     "at": "When this server took it in (RFC 3339); of a turn that another process ran, when it"
     " happened.",
     "core": "Version of the Codex core that made `data`.",
-    "data": "The core's own object, byte for byte; only from errors and warnings are secrets cut"
-    " out. It may change with the core's version.",
+    "data": "What it tells. Of an event of the core: the core's own object, byte for byte; only"
+    " from errors and warnings are secrets cut out. It may change with the core's version.",
 }
 
 

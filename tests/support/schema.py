@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import Any, Final
 
+from codex_http_server.engine import protocol
 from codex_http_server.engine.process import find_core
 
 Schema = dict[str, Any]
@@ -27,16 +23,7 @@ TYPES: Final[dict[str, tuple[type, ...]]] = {
 @functools.cache
 def core_schemas() -> dict[str, Schema]:
     """The schemas that the installed core writes, by file name without `.json`."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [str(find_core(None)), "app-server", "generate-json-schema", "--experimental"]
-        subprocess.run(
-            [*command, "--out", folder],
-            env=os.environ | {"CODEX_HOME": folder},
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-        return {path.stem: json.loads(path.read_text()) for path in Path(folder).glob("*.json")}
+    return protocol.schemas(find_core(None))
 
 
 def fits(value: Any, schema: Any, root: Schema) -> bool:

@@ -23,7 +23,8 @@ ITEM = {"$ref": "#/components/schemas/Item"}
         ({"enum": ["a", "b"]}, "`a`, `b`"),
         ({"const": "text"}, "`text`"),
         ({"type": "array", "items": ITEM}, "list of [Item](objects.md#item)"),
-        ({"$ref": "#/components/schemas/CoreThread"}, "`CoreThread`"),
+        ({"$ref": "#/components/schemas/Codex_Thread"}, "`Codex_Thread`"),
+        ({"$ref": "#/components/schemas/Event"}, "[Event](events.md)"),
         ({}, "anything"),
     ],
 )  # fmt: skip

@@ -140,7 +140,7 @@ function begun(event: Event): OpenItem {
     turn_id: event.turn_id ?? "",
     item_id: event.item_id ?? "",
     item_type: event.item_type ?? null,
-    item: { ...itemOf(event), ...EMPTY[event.item_type ?? ""] },
+    item: { ...itemOf(event), ...EMPTY[event.item_type ?? ""] } as OpenItem["item"],
   };
 }
 
@@ -168,7 +168,7 @@ function ended(state: State, event: Event): Partial<State> {
 /** The first message is what lists show of a conversation without a title. */
 function previewed(state: State, event: Event): Partial<State> {
   if (state.conversation.preview || event.item_type !== "userMessage") return {};
-  const parts = (itemOf(event)?.["content"] ?? []) as { type?: string; text?: string }[];
+  const parts = ((itemOf(event) as Json | null)?.["content"] ?? []) as { type?: string; text?: string }[];
   const texts = parts.flatMap(({ type, text }) => (type === "text" && text ? [text] : []));
   const kind = parts[0]?.type?.replace(/^local/, "").toLowerCase() ?? "";
   return told(state, { preview: texts.join("\n").slice(0, PREVIEW) || `[${kind}]` });

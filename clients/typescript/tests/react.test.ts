@@ -60,8 +60,7 @@ class Mounted<Seen> {
 
 const textOf = ({ items }: UseConversation) =>
   items
-    .filter(({ item_type }) => item_type === "agentMessage")
-    .map(({ item }) => item?.["text"])
+    .flatMap(({ item }) => (item?.type === "agentMessage" ? [item.text] : []))
     .join("|");
 
 /** A client that counts its event streams: those that were opened, and those that still are. */

@@ -142,13 +142,22 @@ function Chat({ id }: { id: string }) {
 }
 
 function Item({ item_type, item }: ChatItem) {
-  return <div className={`item ${item_type}`}>{textOf(item_type, item ?? {})}</div>;
+  return <div className={`item ${item_type}`}>{item ? textOf(item) : item_type}</div>;
 }
 
 /** What an item says; the objects are Codex's own. */
-function textOf(type: string | null | undefined, item: Record<string, unknown>): string {
-  if (type === "userMessage") return (item["content"] as { text?: string }[]).map(({ text }) => text).join("");
-  if (type === "commandExecution") return `$ ${item["command"]}\n${item["aggregatedOutput"] ?? ""}`;
-  if (type === "fileChange") return (item["changes"] as { path: string }[]).map(({ path }) => path).join("\n");
-  return String(item["text"] ?? type);
+function textOf(item: NonNullable<ChatItem["item"]>): string {
+  switch (item.type) {
+    case "userMessage":
+      return item.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+    case "commandExecution":
+      return `$ ${item.command}\n${item.aggregatedOutput ?? ""}`;
+    case "fileChange":
+      return item.changes.map(({ path }) => path).join("\n");
+    case "agentMessage":
+    case "plan":
+      return item.text;
+    default:
+      return item.type;
+  }
 }

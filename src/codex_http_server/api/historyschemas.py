@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from codex_http_server.api.schemas import Answer, ItemView, OpenItemView, TurnSpent
+from codex_http_server.api.schemas import Answer, ItemView, OpenItemView, TurnPolicy, TurnSpent
+from codex_http_server.api.schemas.core import Turn
 
 
 class ItemPage(Answer):
@@ -36,10 +37,10 @@ class TurnEntry(Answer):
     items: int
     items_url: str
     usage: TurnSpent | None
-    policy: dict[str, Any] | None
+    policy: TurnPolicy | None
     diff: str | None
     diff_url: str | None
-    turn: dict[str, Any] | None
+    turn: Turn | None
 
 
 class TurnPage(Answer):

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from codex_http_server.api.app import document
 from codex_http_server.api.causes import ROWS
+from codex_http_server.api.eventschemas import ENVELOPE, KNOWN, OTHER
+from codex_http_server.engine.payloads import PREFIX
 
 Node = Mapping[str, Any]
 
 REF: Final = "#/components/schemas/"
-CORE: Final = "Core"  # begins the names of the core's own objects
 ROUTES_HEAD: Final = """\
 # Routes
 
@@ -23,11 +24,13 @@ them can answer with a [problem](errors.md) (`application/problem+json`); what o
 stands with them. Each POST also takes an `Idempotency-Key`, each event stream a `Last-Event-ID`.
 The fields of the [objects](objects.md) have a page of their own.
 """
+EVENTS: Final = frozenset({"Event", KNOWN, OTHER, ENVELOPE})  # in docs/events.md
 OBJECTS_HEAD: Final = """\
 # Objects
 
 What [routes](routes.md) take and answer, written from [openapi.json](../openapi.json). Clients
-ignore fields that they do not know. The Codex core's own objects (`Core…`) stand there only.
+ignore fields that they do not know. The Codex core's own objects (`Codex_…`) stand there only,
+and [events](events.md) have a page of their own.
 """
 
 
@@ -39,7 +42,9 @@ def routes_markdown() -> str:
 def objects_markdown() -> str:
     """docs/objects.md: the fields of each object."""
     schemas: Node = document()["components"]["schemas"]
-    ours = sorted(name for name in schemas if not name.startswith(CORE))
+    told = {each["$ref"].removeprefix(REF) for each in schemas[KNOWN]["oneOf"]}
+    names = schemas.keys() - told - EVENTS
+    ours = sorted(name for name in names if not name.startswith(PREFIX))
     return "\n".join([OBJECTS_HEAD, *(_object(name, schemas[name]) for name in ours)])
 
 
@@ -121,7 +126,7 @@ def type_of(schema: Node) -> str:
     """What a value of this schema is, in a few words, objects as links."""
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(REF)
-        return f"`{name}`" if name.startswith(CORE) else f"[{name}](objects.md#{name.lower()})"
+        return _link(name)
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
             return " or ".join(dict.fromkeys(type_of(each) for each in schema[key]))
@@ -132,6 +137,12 @@ def type_of(schema: Node) -> str:
     if schema.get("type") == "array":
         return f"list of {type_of(schema.get('items', {}))}"
     return _plain(schema)
+
+
+def _link(name: str) -> str:
+    if name in EVENTS:
+        return f"[{name}](events.md)"
+    return f"`{name}`" if name.startswith(PREFIX) else f"[{name}](objects.md#{name.lower()})"
 
 
 def _plain(schema: Node) -> str:

@@ -30,8 +30,9 @@ def recorded() -> dict[str, Any]:
     return json.loads(text)
 
 
-def summarise(binary: Path) -> Summary:
-    """Ask the core for its schema; a hash for each method. Raises OSError, SubprocessError."""
+def schemas(binary: Path) -> dict[str, dict[str, Any]]:
+    """Ask the core for its schemas, by file name without `.json`. Raises OSError,
+    SubprocessError."""
     with tempfile.TemporaryDirectory() as folder:
         command = [str(binary), "app-server", "generate-json-schema", "--experimental"]
         subprocess.run(
@@ -41,11 +42,16 @@ def summarise(binary: Path) -> Summary:
             capture_output=True,
             timeout=GENERATE,
         )
-        return {union: _methods(Path(folder) / f"{union}.json") for union in UNIONS}
+        return {path.stem: json.loads(path.read_text()) for path in Path(folder).glob("*.json")}
 
 
-def _methods(path: Path) -> dict[str, str]:
-    schema: dict[str, Any] = json.loads(path.read_text())
+def summarise(binary: Path) -> Summary:
+    """Ask the core for its schemas; a hash for each method. Raises OSError, SubprocessError."""
+    written = schemas(binary)
+    return {union: _methods(written[union]) for union in UNIONS}
+
+
+def _methods(schema: dict[str, Any]) -> dict[str, str]:
     definitions: dict[str, Any] = schema.get("definitions", {})
     return {
         variant["properties"]["method"]["enum"][0]: _digest(variant, definitions)

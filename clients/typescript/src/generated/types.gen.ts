@@ -13,7 +13,7 @@ export type AllEventPage = {
     /**
      * Data
      */
-    data: Array<EventView>;
+    data: Array<Event>;
     /**
      * Next After
      */
@@ -90,6 +90,77 @@ export type ApprovalPage = {
 };
 
 /**
+ * ApprovalRequested
+ *
+ * A question of the core. `request` is the core's own object.
+ */
+export type ApprovalRequested = {
+    /**
+     * Approval Id
+     */
+    approval_id: string;
+    /**
+     * Kind
+     */
+    kind: 'command' | 'file_change' | 'permissions' | 'question' | 'elicitation' | 'tool_call' | 'unknown';
+    /**
+     * Method
+     */
+    method: string;
+    request: CodexRequest;
+    /**
+     * Diff
+     */
+    diff: string | null;
+    /**
+     * Decisions
+     */
+    decisions: Array<DecisionView>;
+    /**
+     * Default
+     */
+    default: string | null;
+    /**
+     * Deadline At
+     */
+    deadline_at: string | null;
+};
+
+/**
+ * ApprovalResolved
+ *
+ * How a question of the core ended.
+ */
+export type ApprovalResolved = {
+    /**
+     * Decision
+     */
+    decision: string | null;
+    /**
+     * Answer
+     */
+    answer: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * By
+     */
+    by: string;
+    /**
+     * Reason
+     */
+    reason: 'answered' | 'answered_elsewhere' | 'while_not_connected' | 'expired' | 'interrupted' | 'turn_ended' | 'core_lost' | 'server_stopped' | 'unknown_method' | 'no_conversation';
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Approval Id
+     */
+    approval_id: string;
+};
+
+/**
  * ApprovalView
  *
  * A question of the core. `request` is the core's own object, `diff` what a file change
@@ -124,10 +195,7 @@ export type ApprovalView = {
      * Status
      */
     status: 'pending' | 'resolved';
-    /**
-     * Request
-     */
-    request: unknown;
+    request: CodexRequest;
     /**
      * Diff
      */
@@ -149,6 +217,42 @@ export type ApprovalView = {
      */
     deadline_at: string | null;
     resolution: ResolutionView | null;
+};
+
+/**
+ * AuthRequired
+ *
+ * Who has to sign in why, and what becomes of the messages.
+ */
+export type AuthRequired = {
+    /**
+     * Turnid
+     */
+    turnId: string | null;
+    /**
+     * Code
+     */
+    code: string;
+    /**
+     * Http Status
+     */
+    http_status: number | null;
+    /**
+     * Detail
+     */
+    detail: string;
+    /**
+     * Hint
+     */
+    hint: string;
+    /**
+     * Resend
+     */
+    resend: boolean;
+    /**
+     * Submit Ids
+     */
+    submit_ids: Array<string>;
 };
 
 /**
@@ -373,6 +477,2496 @@ export type CodexCopy = {
 };
 
 /**
+ * A path that is guaranteed to be absolute and normalized (though it is not guaranteed to be canonicalized or exist on the filesystem).
+ *
+ * IMPORTANT: When deserializing an `AbsolutePathBuf`, a base path must be set using [AbsolutePathBufGuard::new]. If no base path is set, the deserialization will fail unless the path being deserialized is already absolute.
+ */
+export type CodexAbsolutePathBuf = string;
+
+export type CodexAccountLoginCompletedNotification = {
+    error?: string | null;
+    loginId?: string | null;
+    onboardingEntrypoint?: CodexDesktopOnboardingEntrypoint | null;
+    success: boolean;
+};
+
+/**
+ * Sparse rolling rate-limit update.
+ *
+ * Clients should merge available values into the most recent `account/rateLimits/read` response or refetch that snapshot. Nullable account metadata may be unavailable in a rolling update and does not clear a previously observed value.
+ */
+export type CodexAccountRateLimitsUpdatedNotification = {
+    rateLimits: CodexRateLimitSnapshot;
+};
+
+export type CodexAccountUpdatedNotification = {
+    authMode?: CodexAuthMode | null;
+    planType?: CodexPlanType | null;
+};
+
+export type CodexActivePermissionProfile = {
+    /**
+     * Parent profile identifier from the selected permissions profile's `extends` setting, when present.
+     */
+    extends?: string | null;
+    /**
+     * Identifier from `default_permissions` or the implicit built-in default, such as `:workspace` or a user-defined `[permissions.<id>]` profile.
+     */
+    id: string;
+};
+
+export type CodexAdditionalFileSystemPermissions = {
+    entries?: Array<CodexFileSystemSandboxEntry> | null;
+    globScanMaxDepth?: number | null;
+    /**
+     * This will be removed in favor of `entries`.
+     */
+    read?: Array<CodexLegacyAppPathString> | null;
+    /**
+     * This will be removed in favor of `entries`.
+     */
+    write?: Array<CodexLegacyAppPathString> | null;
+};
+
+export type CodexAdditionalNetworkPermissions = {
+    enabled?: boolean | null;
+};
+
+export type CodexAdditionalPermissionProfile = {
+    fileSystem?: CodexAdditionalFileSystemPermissions | null;
+    /**
+     * Partial overlay used for per-command permission requests.
+     */
+    network?: CodexAdditionalNetworkPermissions | null;
+};
+
+export type CodexAgentMessageDelivery = 'async';
+
+export type CodexAgentMessageDeltaNotification = {
+    delta: string;
+    itemId: string;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexAgentPath = string;
+
+/**
+ * EXPERIMENTAL - app metadata returned by app-list APIs.
+ */
+export type CodexAppBranding = {
+    category?: string | null;
+    developer?: string | null;
+    isDiscoverableApp: boolean;
+    privacyPolicy?: string | null;
+    termsOfService?: string | null;
+    website?: string | null;
+};
+
+/**
+ * EXPERIMENTAL - app metadata returned by app-list APIs.
+ */
+export type CodexAppInfo = {
+    appMetadata?: CodexAppMetadata | null;
+    branding?: CodexAppBranding | null;
+    description?: string | null;
+    distributionChannel?: string | null;
+    iconAssets?: {
+        [key: string]: string;
+    } | null;
+    iconDarkAssets?: {
+        [key: string]: string;
+    } | null;
+    id: string;
+    installUrl?: string | null;
+    isAccessible?: boolean;
+    /**
+     * Whether this app is enabled in config.toml. Example: ```toml [apps.bad_app] enabled = false ```
+     */
+    isEnabled?: boolean;
+    labels?: {
+        [key: string]: string;
+    } | null;
+    logoUrl?: string | null;
+    logoUrlDark?: string | null;
+    name: string;
+    pluginDisplayNames?: Array<string>;
+};
+
+/**
+ * EXPERIMENTAL - notification emitted when the app list changes.
+ */
+export type CodexAppListUpdatedNotification = {
+    data: Array<CodexAppInfo>;
+};
+
+export type CodexAppMetadata = {
+    categories?: Array<string> | null;
+    developer?: string | null;
+    firstPartyRequiresInstall?: boolean | null;
+    review?: CodexAppReview | null;
+    screenshots?: Array<CodexAppScreenshot> | null;
+    seoDescription?: string | null;
+    showInComposerWhenUnlinked?: boolean | null;
+    subCategories?: Array<string> | null;
+    version?: string | null;
+    versionId?: string | null;
+    versionNotes?: string | null;
+};
+
+export type CodexAppReview = {
+    status: string;
+};
+
+export type CodexAppScreenshot = {
+    fileId?: string | null;
+    url?: string | null;
+    userPrompt: string;
+};
+
+export type CodexApplyPatchApprovalParams = {
+    /**
+     * Use to correlate this with [codex_protocol::protocol::PatchApplyBeginEvent] and [codex_protocol::protocol::PatchApplyEndEvent].
+     */
+    callId: string;
+    conversationId: CodexThreadId;
+    fileChanges: {
+        [key: string]: CodexFileChange;
+    };
+    /**
+     * When set, the agent is asking the user to allow writes under this root for the remainder of the session (unclear if this is honored today).
+     */
+    grantRoot?: string | null;
+    /**
+     * Optional explanatory reason (e.g. request for extra write access).
+     */
+    reason?: string | null;
+};
+
+/**
+ * Configures who approval requests are routed to for review. Examples include sandbox escapes, blocked network access, MCP approval prompts, and ARC escalations. Defaults to `user`. `auto_review` uses a carefully prompted subagent to gather relevant context and apply a risk-based decision framework before approving or denying the request. The legacy value `guardian_subagent` is accepted for compatibility.
+ */
+export type CodexApprovalsReviewer = 'user' | 'auto_review' | 'guardian_subagent';
+
+export type CodexAskForApproval = 'untrusted' | 'on-request' | 'never' | {
+    granular: {
+        mcp_elicitations: boolean;
+        request_permissions?: boolean;
+        rules: boolean;
+        sandbox_approval: boolean;
+        skill_approval?: boolean;
+    };
+};
+
+export type CodexAsyncUserInputQuestion = {
+    options?: Array<string> | null;
+    title: string;
+};
+
+/**
+ * Authentication mode for OpenAI-backed providers.
+ */
+export type CodexAuthMode = 'apikey' | 'chatgpt' | 'chatgptAuthTokens' | 'headers' | 'agentIdentity' | 'personalAccessToken' | 'bedrockApiKey' | 'bedrockAccessKeys';
+
+export type CodexAuthRecoveryNotification = {
+    message: string;
+    provider: string;
+    threadId: string;
+    turnId: string;
+};
+
+/**
+ * [UNSTABLE] Source that produced a terminal approval auto-review decision.
+ */
+export type CodexAutoReviewDecisionSource = 'agent';
+
+export type CodexByteRange = {
+    end: number;
+    start: number;
+};
+
+/**
+ * This translation layer make sure that we expose codex error code in camel case.
+ *
+ * When an upstream HTTP status is available (for example, from the Responses API or a provider), it is forwarded in `httpStatusCode` on the relevant `codexErrorInfo` variant.
+ */
+export type CodexCodexErrorInfo = 'contextWindowExceeded' | 'sessionBudgetExceeded' | 'usageLimitExceeded' | 'rateLimitExceeded' | 'flexUnavailable' | 'serverOverloaded' | 'cyberPolicy' | 'misalignmentPolicyViolation' | 'tooManyDenials' | 'internalServerError' | 'unauthorized' | 'badRequest' | 'threadRollbackFailed' | 'sandboxError' | 'other' | {
+    httpConnectionFailed: {
+        httpStatusCode?: number | null;
+    };
+} | {
+    responseStreamConnectionFailed: {
+        httpStatusCode?: number | null;
+    };
+} | {
+    responseStreamDisconnected: {
+        httpStatusCode?: number | null;
+    };
+} | {
+    responseTooManyFailedAttempts: {
+        httpStatusCode?: number | null;
+    };
+} | {
+    activeTurnNotSteerable: {
+        turnKind: CodexNonSteerableTurnKind;
+    };
+} | string | {
+    [key: string]: unknown;
+};
+
+export type CodexCollabAgentState = {
+    message?: string | null;
+    status: CodexCollabAgentStatus;
+};
+
+export type CodexCollabAgentStatus = 'pendingInit' | 'running' | 'interrupted' | 'completed' | 'errored' | 'shutdown' | 'notFound';
+
+export type CodexCollabAgentTool = 'spawnAgent' | 'sendInput' | 'resumeAgent' | 'wait' | 'closeAgent' | 'sendMessage' | 'followupTask' | 'interruptAgent' | 'listAgents';
+
+export type CodexCollabAgentToolCallStatus = 'inProgress' | 'completed' | 'failed' | 'interrupted';
+
+/**
+ * Collaboration mode for a Codex session.
+ */
+export type CodexCollaborationMode = {
+    mode: CodexModeKind;
+    settings: CodexSettings;
+};
+
+export type CodexCommandAction = {
+    command: string;
+    name: string;
+    path: CodexLegacyAppPathString;
+    type: 'read';
+} | {
+    command: string;
+    path?: string | null;
+    type: 'listFiles';
+} | {
+    command: string;
+    path?: string | null;
+    query?: string | null;
+    type: 'search';
+} | {
+    command: string;
+    type: 'unknown';
+};
+
+/**
+ * Base64-encoded output chunk emitted for a streaming `command/exec` request.
+ *
+ * These notifications are connection-scoped. If the originating connection closes, the server terminates the process.
+ */
+export type CodexCommandExecOutputDeltaNotification = {
+    /**
+     * `true` on the final streamed chunk for a stream when `outputBytesCap` truncated later output on that stream.
+     */
+    capReached: boolean;
+    /**
+     * Base64-encoded output bytes.
+     */
+    deltaBase64: string;
+    /**
+     * Client-supplied, connection-scoped `processId` from the original `command/exec` request.
+     */
+    processId: string;
+    /**
+     * Output stream for this chunk.
+     */
+    stream: CodexCommandExecOutputStream;
+};
+
+/**
+ * Stream label for `command/exec/outputDelta` notifications.
+ */
+export type CodexCommandExecOutputStream = 'stdout' | 'stderr';
+
+export type CodexCommandExecutionApprovalDecision = 'accept' | 'acceptForSession' | {
+    acceptWithExecpolicyAmendment: {
+        execpolicy_amendment: Array<string>;
+    };
+} | {
+    applyNetworkPolicyAmendment: {
+        network_policy_amendment: CodexNetworkPolicyAmendment;
+    };
+} | 'decline' | 'cancel';
+
+/**
+ * Distinguishes a command approval from input sent to an existing terminal.
+ */
+export type CodexCommandExecutionApprovalKind = 'command' | 'writeStdin';
+
+export type CodexCommandExecutionOutputDeltaNotification = {
+    delta: string;
+    itemId: string;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexCommandExecutionRequestApprovalParams = {
+    /**
+     * Optional additional permissions requested for this command.
+     */
+    additionalPermissions?: CodexAdditionalPermissionProfile | null;
+    /**
+     * Unique identifier for this specific approval callback.
+     *
+     * For regular shell/unified_exec approvals, this is null.
+     *
+     * For zsh-exec-bridge subcommand approvals, multiple callbacks can belong to one parent `itemId`, so `approvalId` is a distinct opaque callback id (a UUID) used to disambiguate routing. Stdin approvals also use a distinct callback id; inspect `kind` to distinguish them.
+     */
+    approvalId?: string | null;
+    /**
+     * Ordered list of decisions the client may present for this prompt.
+     */
+    availableDecisions?: Array<CodexCommandExecutionApprovalDecision> | null;
+    /**
+     * The command to be executed.
+     */
+    command?: string | null;
+    /**
+     * Best-effort parsed command actions for friendly display.
+     */
+    commandActions?: Array<CodexCommandAction> | null;
+    /**
+     * The command's working directory.
+     */
+    cwd?: CodexLegacyAppPathString | null;
+    /**
+     * Environment in which the command will run.
+     */
+    environmentId?: string | null;
+    itemId: string;
+    /**
+     * Kind of action under review. Defaults to `command` for older servers.
+     */
+    kind?: CodexCommandExecutionApprovalKind;
+    /**
+     * Optional context for a managed-network approval prompt.
+     */
+    networkApprovalContext?: CodexNetworkApprovalContext | null;
+    /**
+     * Optional proposed execpolicy amendment to allow similar commands without prompting.
+     */
+    proposedExecpolicyAmendment?: Array<string> | null;
+    /**
+     * Optional proposed network policy amendments (allow/deny host) for future requests.
+     */
+    proposedNetworkPolicyAmendments?: Array<CodexNetworkPolicyAmendment> | null;
+    /**
+     * Optional explanatory reason (e.g. request for network access).
+     */
+    reason?: string | null;
+    /**
+     * Unix timestamp (in milliseconds) when this approval request started.
+     */
+    startedAtMs: number;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexCommandExecutionSource = 'agent' | 'userShell' | 'unifiedExecStartup' | 'unifiedExecInteraction';
+
+export type CodexCommandExecutionStatus = 'inProgress' | 'completed' | 'failed' | 'declined';
+
+export type CodexConfigWarningNotification = {
+    /**
+     * Optional extra guidance or error details.
+     */
+    details?: string | null;
+    /**
+     * Optional path to the config file that triggered the warning.
+     */
+    path?: string | null;
+    /**
+     * Optional range for the error location inside the config file.
+     */
+    range?: CodexTextRange | null;
+    /**
+     * Concise summary of the warning.
+     */
+    summary: string;
+};
+
+/**
+ * Deprecated: Use `ContextCompaction` item type instead.
+ */
+export type CodexContextCompactedNotification = {
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexCreditsSnapshot = {
+    balance?: string | null;
+    hasCredits: boolean;
+    unlimited: boolean;
+};
+
+export type CodexDeprecationNoticeNotification = {
+    /**
+     * Optional extra guidance, such as migration steps or rationale.
+     */
+    details?: string | null;
+    /**
+     * Concise summary of what is deprecated.
+     */
+    summary: string;
+};
+
+export type CodexDesktopOnboardingEntrypoint = 'life_sciences';
+
+export type CodexDynamicToolCallOutputContentItem = {
+    text: string;
+    type: 'inputText';
+} | {
+    imageUrl: string;
+    type: 'inputImage';
+} | {
+    audioUrl: string;
+    type: 'inputAudio';
+};
+
+export type CodexDynamicToolCallParams = {
+    arguments: unknown;
+    callId: string;
+    namespace?: string | null;
+    threadId: string;
+    tool: string;
+    turnId: string;
+};
+
+export type CodexDynamicToolCallStatus = 'inProgress' | 'completed' | 'failed';
+
+export type CodexEnvironmentConnectionNotification = {
+    environmentId: string;
+    threadId: string;
+};
+
+export type CodexErrorNotification = {
+    error: CodexTurnError;
+    threadId: string;
+    turnId: string;
+    willRetry: boolean;
+};
+
+export type CodexExecCommandApprovalParams = {
+    /**
+     * Identifier for this specific approval callback.
+     */
+    approvalId?: string | null;
+    /**
+     * Use to correlate this with [codex_protocol::protocol::ExecCommandBeginEvent] and [codex_protocol::protocol::ExecCommandEndEvent].
+     */
+    callId: string;
+    command: Array<string>;
+    conversationId: CodexThreadId;
+    cwd: string;
+    parsedCmd: Array<CodexParsedCommand>;
+    reason?: string | null;
+};
+
+export type CodexExternalAgentConfigImportCompletedNotification = {
+    importId: string;
+    itemTypeResults: Array<CodexExternalAgentConfigImportTypeResult>;
+};
+
+export type CodexExternalAgentConfigImportItemTypeFailure = {
+    cwd?: string | null;
+    errorType?: string | null;
+    failureStage: string;
+    itemType: CodexExternalAgentConfigMigrationItemType;
+    message: string;
+    source?: string | null;
+    subErrorType?: string | null;
+};
+
+export type CodexExternalAgentConfigImportItemTypeSuccess = {
+    cwd?: string | null;
+    itemType: CodexExternalAgentConfigMigrationItemType;
+    source?: string | null;
+    target?: string | null;
+    /**
+     * Original title for an imported session; null for other item types.
+     */
+    title?: string | null;
+};
+
+export type CodexExternalAgentConfigImportProgressNotification = {
+    importId: string;
+    itemTypeResults: Array<CodexExternalAgentConfigImportTypeResult>;
+};
+
+export type CodexExternalAgentConfigImportTypeResult = {
+    failures: Array<CodexExternalAgentConfigImportItemTypeFailure>;
+    itemType: CodexExternalAgentConfigMigrationItemType;
+    successes: Array<CodexExternalAgentConfigImportItemTypeSuccess>;
+};
+
+export type CodexExternalAgentConfigMigrationItemType = 'AGENTS_MD' | 'CONFIG' | 'SKILLS' | 'PLUGINS' | 'MCP_SERVER_CONFIG' | 'SUBAGENTS' | 'HOOKS' | 'COMMANDS' | 'MEMORY' | 'SESSIONS';
+
+export type CodexFileChange = {
+    content: string;
+    type: 'add';
+} | {
+    content: string;
+    type: 'delete';
+} | {
+    move_path?: string | null;
+    type: 'update';
+    unified_diff: string;
+};
+
+/**
+ * Deprecated legacy notification for `apply_patch` textual output.
+ *
+ * The server no longer emits this notification.
+ */
+export type CodexFileChangeOutputDeltaNotification = {
+    delta: string;
+    itemId: string;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexFileChangePatchUpdatedNotification = {
+    changes: Array<CodexFileUpdateChange>;
+    itemId: string;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexFileChangeRequestApprovalParams = {
+    /**
+     * [UNSTABLE] When set, the agent is asking the user to allow writes under this root for the remainder of the session (unclear if this is honored today).
+     */
+    grantRoot?: string | null;
+    itemId: string;
+    /**
+     * Optional explanatory reason (e.g. request for extra write access).
+     */
+    reason?: string | null;
+    /**
+     * Unix timestamp (in milliseconds) when this approval request started.
+     */
+    startedAtMs: number;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexFileSystemAccessMode = 'read' | 'write' | 'deny';
+
+export type CodexFileSystemPath = {
+    path: CodexLegacyAppPathString;
+    type: 'path';
+} | {
+    pattern: string;
+    type: 'glob_pattern';
+} | {
+    type: 'special';
+    value: CodexFileSystemSpecialPath;
+};
+
+export type CodexFileSystemSandboxEntry = {
+    access: CodexFileSystemAccessMode;
+    path: CodexFileSystemPath;
+};
+
+export type CodexFileSystemSpecialPath = {
+    kind: 'root';
+} | {
+    kind: 'minimal';
+} | {
+    kind: 'project_roots';
+    subpath?: CodexLegacyAppPathString | null;
+} | {
+    kind: 'tmpdir';
+} | {
+    kind: 'slash_tmp';
+} | {
+    kind: 'unknown';
+    path: string;
+    subpath?: CodexLegacyAppPathString | null;
+};
+
+export type CodexFileUpdateChange = {
+    diff: string;
+    kind: CodexPatchChangeKind;
+    path: string;
+};
+
+/**
+ * Filesystem watch notification emitted for `fs/watch` subscribers.
+ */
+export type CodexFsChangedNotification = {
+    /**
+     * File or directory paths associated with this event.
+     */
+    changedPaths: Array<CodexAbsolutePathBuf>;
+    /**
+     * Watch identifier previously provided to `fs/watch`.
+     */
+    watchId: string;
+};
+
+export type CodexFunctionCallOutputBody = string | Array<CodexFunctionCallOutputContentItem>;
+
+/**
+ * Responses API compatible content items that can be returned by a tool call. This is a subset of ContentItem with the types we support as function call outputs.
+ */
+export type CodexFunctionCallOutputContentItem = {
+    text: string;
+    type: 'input_text';
+} | (({
+    image_url: string;
+} | {
+    file_id: string;
+}) & {
+    detail?: CodexImageDetail | null;
+    type: 'input_image';
+}) | {
+    audio_url: string;
+    type: 'input_audio';
+} | {
+    encrypted_content: string;
+    type: 'encrypted_content';
+};
+
+export type CodexFuzzyFileSearchMatchType = 'file' | 'directory';
+
+/**
+ * Superset of [`codex_file_search::FileMatch`]
+ */
+export type CodexFuzzyFileSearchResult = {
+    file_name: string;
+    indices?: Array<number> | null;
+    match_type: CodexFuzzyFileSearchMatchType;
+    path: string;
+    root: string;
+    score: number;
+};
+
+export type CodexFuzzyFileSearchSessionCompletedNotification = {
+    sessionId: string;
+};
+
+export type CodexFuzzyFileSearchSessionUpdatedNotification = {
+    files: Array<CodexFuzzyFileSearchResult>;
+    query: string;
+    sessionId: string;
+};
+
+export type CodexGatewayOAuthChangedNotification = {
+    /**
+     * Authorization handoff, sent only to the connection that started login.
+     */
+    authUrl?: string | null;
+    error?: string | null;
+    providerId: string;
+    status: CodexGatewayOAuthStatus;
+};
+
+export type CodexGatewayOAuthStatus = 'notReady' | 'started' | 'succeeded' | 'failed';
+
+export type CodexGitInfo = {
+    branch?: string | null;
+    originUrl?: string | null;
+    sha?: string | null;
+};
+
+/**
+ * [UNSTABLE] Temporary approval auto-review payload used by `item/autoApprovalReview*` notifications. This shape is expected to change soon.
+ */
+export type CodexGuardianApprovalReview = {
+    rationale?: string | null;
+    riskLevel?: CodexGuardianRiskLevel | null;
+    status: CodexGuardianApprovalReviewStatus;
+    userAuthorization?: CodexGuardianUserAuthorization | null;
+};
+
+export type CodexGuardianApprovalReviewAction = {
+    command: string;
+    cwd: CodexLegacyAppPathString;
+    source: CodexGuardianCommandSource;
+    type: 'command';
+} | {
+    argv: Array<string>;
+    cwd: CodexAbsolutePathBuf;
+    program: string;
+    source: CodexGuardianCommandSource;
+    type: 'execve';
+} | {
+    approvalId: string;
+    cwd: CodexLegacyAppPathString;
+    processId: string;
+    stdin: string;
+    type: 'writeStdin';
+} | {
+    cwd: CodexLegacyAppPathString;
+    files: Array<CodexLegacyAppPathString>;
+    type: 'applyPatch';
+} | {
+    host: string;
+    port: number;
+    protocol: CodexNetworkApprovalProtocol;
+    target: string;
+    type: 'networkAccess';
+} | {
+    connectorId?: string | null;
+    connectorName?: string | null;
+    server: string;
+    toolName: string;
+    toolTitle?: string | null;
+    type: 'mcpToolCall';
+} | {
+    permissions: CodexRequestPermissionProfile;
+    reason?: string | null;
+    type: 'requestPermissions';
+};
+
+/**
+ * [UNSTABLE] Lifecycle state for an approval auto-review.
+ */
+export type CodexGuardianApprovalReviewStatus = 'inProgress' | 'approved' | 'denied' | 'timedOut' | 'aborted';
+
+export type CodexGuardianCommandSource = 'shell' | 'unifiedExec';
+
+/**
+ * [UNSTABLE] Risk level assigned by approval auto-review.
+ */
+export type CodexGuardianRiskLevel = 'low' | 'medium' | 'high' | 'critical';
+
+/**
+ * [UNSTABLE] Authorization level assigned by approval auto-review.
+ */
+export type CodexGuardianUserAuthorization = 'unknown' | 'low' | 'medium' | 'high';
+
+export type CodexGuardianWarningNotification = {
+    /**
+     * Concise guardian warning message for the user.
+     */
+    message: string;
+    /**
+     * Thread target for the guardian warning.
+     */
+    threadId: string;
+};
+
+export type CodexHookCompletedNotification = {
+    run: CodexHookRunSummary;
+    threadId: string;
+    turnId?: string | null;
+};
+
+export type CodexHookEventName = 'preToolUse' | 'permissionRequest' | 'postToolUse' | 'preCompact' | 'postCompact' | 'sessionStart' | 'sessionEnd' | 'userPromptSubmit' | 'subagentStart' | 'subagentStop' | 'stop' | 'interrupt';
+
+export type CodexHookExecutionMode = 'sync' | 'async';
+
+export type CodexHookHandlerType = 'command' | 'mcpTool' | 'prompt' | 'agent';
+
+export type CodexHookOutputEntry = {
+    kind: CodexHookOutputEntryKind;
+    text: string;
+};
+
+export type CodexHookOutputEntryKind = 'warning' | 'stop' | 'feedback' | 'context' | 'error';
+
+export type CodexHookPromptFragment = {
+    hookRunId: string;
+    text: string;
+};
+
+export type CodexHookRunStatus = 'running' | 'completed' | 'failed' | 'blocked' | 'stopped';
+
+export type CodexHookRunSummary = {
+    completedAt?: number | null;
+    displayOrder: number;
+    durationMs?: number | null;
+    entries: Array<CodexHookOutputEntry>;
+    eventName: CodexHookEventName;
+    executionMode: CodexHookExecutionMode;
+    handlerType: CodexHookHandlerType;
+    id: string;
+    scope: CodexHookScope;
+    source?: CodexHookSource;
+    sourcePath: CodexAbsolutePathBuf;
+    startedAt: number;
+    status: CodexHookRunStatus;
+    statusMessage?: string | null;
+};
+
+export type CodexHookScope = 'thread' | 'turn';
+
+export type CodexHookSource = 'system' | 'user' | 'project' | 'mdm' | 'sessionFlags' | 'plugin' | 'cloudRequirements' | 'cloudManagedConfig' | 'legacyManagedConfigFile' | 'legacyManagedConfigMdm' | 'unknown';
+
+export type CodexHookStartedNotification = {
+    run: CodexHookRunSummary;
+    threadId: string;
+    turnId?: string | null;
+};
+
+export type CodexImageDetail = 'auto' | 'low' | 'high' | 'original';
+
+/**
+ * UsageLimitExceededImageGenerationFailure
+ */
+export type CodexImageGenerationFailure = {
+    limitId: string;
+    resetsAt?: number | null;
+    type: 'usageLimitExceeded';
+};
+
+export type CodexItemCompletedNotification = {
+    /**
+     * Unix timestamp (in milliseconds) when this item lifecycle completed.
+     */
+    completedAtMs: number;
+    item: CodexThreadItem;
+    threadId: string;
+    turnId: string;
+};
+
+/**
+ * [UNSTABLE] Temporary notification payload for approval auto-review. This shape is expected to change soon.
+ */
+export type CodexItemGuardianApprovalReviewCompletedNotification = {
+    action: CodexGuardianApprovalReviewAction;
+    /**
+     * Unix timestamp (in milliseconds) when this review completed.
+     */
+    completedAtMs: number;
+    decisionSource: CodexAutoReviewDecisionSource;
+    review: CodexGuardianApprovalReview;
+    /**
+     * Stable identifier for this review.
+     */
+    reviewId: string;
+    /**
+     * Unix timestamp (in milliseconds) when this review started.
+     */
+    startedAtMs: number;
+    /**
+     * Identifier for the reviewed item or tool call when one exists.
+     *
+     * In most cases, one review maps to one target item. The exceptions are - execve reviews, where a single command may contain multiple execve calls to review (only possible when using the shell_zsh_fork feature) - stdin reviews, which refer to the existing parent command item and have a separate approval ID in the action payload - network policy reviews, where there is no target item
+     *
+     * A network call is triggered by a CommandExecution item, so having a target_item_id set to the CommandExecution item would be misleading because the review is about the network call, not the command execution. Therefore, target_item_id is set to None for network policy reviews.
+     */
+    targetItemId?: string | null;
+    threadId: string;
+    turnId: string;
+};
+
+/**
+ * [UNSTABLE] Temporary notification payload for approval auto-review. This shape is expected to change soon.
+ */
+export type CodexItemGuardianApprovalReviewStartedNotification = {
+    action: CodexGuardianApprovalReviewAction;
+    review: CodexGuardianApprovalReview;
+    /**
+     * Stable identifier for this review.
+     */
+    reviewId: string;
+    /**
+     * Unix timestamp (in milliseconds) when this review started.
+     */
+    startedAtMs: number;
+    /**
+     * Identifier for the reviewed item or tool call when one exists.
+     *
+     * In most cases, one review maps to one target item. The exceptions are - execve reviews, where a single command may contain multiple execve calls to review (only possible when using the shell_zsh_fork feature) - stdin reviews, which refer to the existing parent command item and have a separate approval ID in the action payload - network policy reviews, where there is no target item
+     *
+     * A network call is triggered by a CommandExecution item, so having a target_item_id set to the CommandExecution item would be misleading because the review is about the network call, not the command execution. Therefore, target_item_id is set to None for network policy reviews.
+     */
+    targetItemId?: string | null;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexItemStartedNotification = {
+    item: CodexThreadItem;
+    /**
+     * Unix timestamp (in milliseconds) when this item lifecycle started.
+     */
+    startedAtMs: number;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexLegacyAppPathString = string;
+
+export type CodexMcpAppDisplayMode = 'inline' | 'fullscreen';
+
+/**
+ * UI resource and display preference for model invocations, captured from the tool descriptor.
+ */
+export type CodexMcpAppUi = {
+    preferredModelDisplayMode: CodexMcpAppDisplayMode;
+    resourceUri: string;
+};
+
+export type CodexMcpElicitationArrayType = 'array';
+
+export type CodexMcpElicitationBooleanSchema = {
+    default?: boolean | null;
+    description?: string | null;
+    title?: string | null;
+    type: CodexMcpElicitationBooleanType;
+};
+
+export type CodexMcpElicitationBooleanType = 'boolean';
+
+export type CodexMcpElicitationConstOption = {
+    const: string;
+    title: string;
+};
+
+export type CodexMcpElicitationEnumSchema = CodexMcpElicitationSingleSelectEnumSchema | CodexMcpElicitationMultiSelectEnumSchema | CodexMcpElicitationLegacyTitledEnumSchema;
+
+export type CodexMcpElicitationLegacyTitledEnumSchema = {
+    default?: string | null;
+    description?: string | null;
+    enum: Array<string>;
+    enumNames?: Array<string> | null;
+    title?: string | null;
+    type: CodexMcpElicitationStringType;
+};
+
+export type CodexMcpElicitationMultiSelectEnumSchema = CodexMcpElicitationUntitledMultiSelectEnumSchema | CodexMcpElicitationTitledMultiSelectEnumSchema;
+
+export type CodexMcpElicitationNumberSchema = {
+    default?: number | null;
+    description?: string | null;
+    maximum?: number | null;
+    minimum?: number | null;
+    title?: string | null;
+    type: CodexMcpElicitationNumberType;
+};
+
+export type CodexMcpElicitationNumberType = 'number' | 'integer';
+
+export type CodexMcpElicitationObjectType = 'object';
+
+export type CodexMcpElicitationPrimitiveSchema = CodexMcpElicitationEnumSchema | CodexMcpElicitationStringSchema | CodexMcpElicitationNumberSchema | CodexMcpElicitationBooleanSchema;
+
+/**
+ * Typed form schema for MCP `elicitation/create` requests.
+ *
+ * This matches the `requestedSchema` shape from the MCP 2025-11-25 `ElicitRequestFormParams` schema.
+ */
+export type CodexMcpElicitationSchema = {
+    $schema?: string | null;
+    properties: {
+        [key: string]: CodexMcpElicitationPrimitiveSchema;
+    };
+    required?: Array<string> | null;
+    type: CodexMcpElicitationObjectType;
+};
+
+export type CodexMcpElicitationSingleSelectEnumSchema = CodexMcpElicitationUntitledSingleSelectEnumSchema | CodexMcpElicitationTitledSingleSelectEnumSchema;
+
+export type CodexMcpElicitationStringFormat = 'email' | 'uri' | 'date' | 'date-time';
+
+export type CodexMcpElicitationStringSchema = {
+    default?: string | null;
+    description?: string | null;
+    format?: CodexMcpElicitationStringFormat | null;
+    maxLength?: number | null;
+    minLength?: number | null;
+    title?: string | null;
+    type: CodexMcpElicitationStringType;
+};
+
+export type CodexMcpElicitationStringType = 'string';
+
+export type CodexMcpElicitationTitledEnumItems = {
+    anyOf: Array<CodexMcpElicitationConstOption>;
+};
+
+export type CodexMcpElicitationTitledMultiSelectEnumSchema = {
+    default?: Array<string> | null;
+    description?: string | null;
+    items: CodexMcpElicitationTitledEnumItems;
+    maxItems?: number | null;
+    minItems?: number | null;
+    title?: string | null;
+    type: CodexMcpElicitationArrayType;
+};
+
+export type CodexMcpElicitationTitledSingleSelectEnumSchema = {
+    default?: string | null;
+    description?: string | null;
+    oneOf: Array<CodexMcpElicitationConstOption>;
+    title?: string | null;
+    type: CodexMcpElicitationStringType;
+};
+
+export type CodexMcpElicitationUntitledEnumItems = {
+    enum: Array<string>;
+    type: CodexMcpElicitationStringType;
+};
+
+export type CodexMcpElicitationUntitledMultiSelectEnumSchema = {
+    default?: Array<string> | null;
+    description?: string | null;
+    items: CodexMcpElicitationUntitledEnumItems;
+    maxItems?: number | null;
+    minItems?: number | null;
+    title?: string | null;
+    type: CodexMcpElicitationArrayType;
+};
+
+export type CodexMcpElicitationUntitledSingleSelectEnumSchema = {
+    default?: string | null;
+    description?: string | null;
+    enum: Array<string>;
+    title?: string | null;
+    type: CodexMcpElicitationStringType;
+};
+
+export type CodexMcpServerElicitationRequestParams = ({
+    _meta?: unknown;
+    challenge: string;
+    description: string;
+    mode: 'openai/userVerification';
+    title: string;
+} | {
+    _meta?: unknown;
+    message: string;
+    mode: 'form';
+    requestedSchema: CodexMcpElicitationSchema;
+} | {
+    _meta?: unknown;
+    message: string;
+    mode: 'openai/form';
+    requestedSchema: unknown;
+} | {
+    _meta?: unknown;
+    message: string;
+    mode: 'openaiForm';
+    requestedSchema: unknown;
+} | {
+    _meta?: unknown;
+    elicitationId: string;
+    message: string;
+    mode: 'url';
+    url: string;
+}) & {
+    serverName: string;
+    threadId: string;
+    /**
+     * Active Codex turn when this elicitation was observed, if app-server could correlate one.
+     *
+     * This is nullable because MCP models elicitation as a standalone server-to-client request identified by the MCP server request id. It may be triggered during a turn, but turn context is app-server correlation rather than part of the protocol identity of the elicitation itself.
+     */
+    turnId?: string | null;
+};
+
+export type CodexMcpServerEventNotification = {
+    method: string;
+    params: unknown;
+};
+
+export type CodexMcpServerEventStreamNotification = {
+    notification: CodexMcpServerEventNotification;
+    subscriptionId: string;
+};
+
+export type CodexMcpServerOauthLoginCompletedNotification = {
+    error?: string | null;
+    /**
+     * Identifies the explicit login attempt. Older servers omit this field.
+     */
+    loginId?: string | null;
+    name: string;
+    success: boolean;
+    threadId?: string | null;
+};
+
+export type CodexMcpServerStartupFailureReason = 'reauthenticationRequired';
+
+export type CodexMcpServerStartupState = 'starting' | 'ready' | 'failed' | 'cancelled';
+
+export type CodexMcpServerStatusUpdatedNotification = {
+    error?: string | null;
+    failureReason?: CodexMcpServerStartupFailureReason | null;
+    name: string;
+    status: CodexMcpServerStartupState;
+    threadId?: string | null;
+};
+
+export type CodexMcpToolCallAppContext = {
+    actionName?: string | null;
+    appName?: string | null;
+    connectorId: string;
+    linkId?: string | null;
+    resourceUri?: string | null;
+};
+
+export type CodexMcpToolCallError = {
+    message: string;
+};
+
+export type CodexMcpToolCallProgressNotification = {
+    itemId: string;
+    message: string;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexMcpToolCallResult = {
+    _meta?: unknown;
+    content: Array<unknown>;
+    structuredContent?: unknown;
+};
+
+export type CodexMcpToolCallStatus = 'inProgress' | 'completed' | 'failed';
+
+export type CodexMemoryCitation = {
+    entries: Array<CodexMemoryCitationEntry>;
+    threadIds: Array<string>;
+};
+
+export type CodexMemoryCitationEntry = {
+    lineEnd: number;
+    lineStart: number;
+    note: string;
+    path: string;
+};
+
+/**
+ * Classifies assistant text as commentary, a partial answer, or a terminal answer.
+ *
+ * Providers do not emit this consistently, so callers must treat `None` as "phase unknown" and keep compatibility behavior for legacy models.
+ */
+export type CodexMessagePhase = 'commentary' | 'partial_answer' | 'final_answer';
+
+export type CodexMisalignmentErrorDetails = {
+    /**
+     * A substantive localized explanation is required before offering continuation.
+     */
+    detailedExplanation?: string | null;
+    /**
+     * Open-ended classification; clients must accept categories added by Responses.
+     */
+    errorType?: string | null;
+    /**
+     * Opaque server-issued block target. Presence alone does not enable target-based continuation.
+     */
+    reviewTarget?: string | null;
+    /**
+     * Instruction to submit as the next turn's user input if continuation is confirmed.
+     */
+    steer?: CodexMisalignmentSteer | null;
+};
+
+export type CodexMisalignmentSteer = {
+    message: string;
+};
+
+/**
+ * Initial collaboration mode to use when the TUI starts.
+ */
+export type CodexModeKind = 'plan' | 'default';
+
+export type CodexModelRerouteReason = 'highRiskCyberActivity';
+
+export type CodexModelReroutedNotification = {
+    fromModel: string;
+    reason: CodexModelRerouteReason;
+    threadId: string;
+    toModel: string;
+    turnId: string;
+};
+
+export type CodexModelSafetyBufferingUpdatedNotification = {
+    fasterModel?: string | null;
+    model: string;
+    reasons: Array<string>;
+    showBufferingUi: boolean;
+    threadId: string;
+    turnId: string;
+    useCases: Array<string>;
+};
+
+export type CodexModelVerification = 'trustedAccessForCyber';
+
+export type CodexModelVerificationNotification = {
+    threadId: string;
+    turnId: string;
+    verifications: Array<CodexModelVerification>;
+};
+
+/**
+ * Controls the effective multi-agent delegation instructions for a turn. `custom` means the configured mode hint defines the policy instead of a built-in policy.
+ */
+export type CodexMultiAgentMode = 'explicitRequestOnly' | 'proactive' | {
+    custom: string;
+};
+
+export type CodexNetworkAccess = 'restricted' | 'enabled';
+
+export type CodexNetworkApprovalContext = {
+    host: string;
+    protocol: CodexNetworkApprovalProtocol;
+};
+
+export type CodexNetworkApprovalProtocol = 'http' | 'https' | 'socks5Tcp' | 'socks5Udp';
+
+export type CodexNetworkPolicyAmendment = {
+    action: CodexNetworkPolicyRuleAction;
+    host: string;
+};
+
+export type CodexNetworkPolicyRuleAction = 'allow' | 'deny';
+
+export type CodexNonSteerableTurnKind = 'review' | 'compact';
+
+export type CodexParsedCommand = {
+    cmd: string;
+    name: string;
+    /**
+     * (Best effort) Path to the file being read by the command. When possible, this is an absolute path, though when relative, it should be resolved against the `cwd`` that will be used to run the command to derive the absolute path.
+     */
+    path: string;
+    type: 'read';
+} | {
+    cmd: string;
+    path?: string | null;
+    type: 'list_files';
+} | {
+    cmd: string;
+    path?: string | null;
+    query?: string | null;
+    type: 'search';
+} | {
+    cmd: string;
+    type: 'unknown';
+};
+
+export type CodexPatchApplyStatus = 'inProgress' | 'completed' | 'failed' | 'declined';
+
+export type CodexPatchChangeKind = {
+    type: 'add';
+} | {
+    type: 'delete';
+} | {
+    move_path?: string | null;
+    type: 'update';
+};
+
+export type CodexPermissionsRequestApprovalParams = {
+    cwd: CodexLegacyAppPathString;
+    environmentId?: string | null;
+    itemId: string;
+    permissions: CodexRequestPermissionProfile;
+    reason?: string | null;
+    /**
+     * Unix timestamp (in milliseconds) when this approval request started.
+     */
+    startedAtMs: number;
+    threadId: string;
+    turnId: string;
+};
+
+/**
+ * Deprecated: `friendly` and `pragmatic` no longer select a style.
+ */
+export type CodexPersonality = 'none' | 'friendly' | 'pragmatic';
+
+/**
+ * EXPERIMENTAL - proposed plan streaming deltas for plan items. Clients should not assume concatenated deltas match the completed plan item content.
+ */
+export type CodexPlanDeltaNotification = {
+    delta: string;
+    itemId: string;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexPlanType = 'free' | 'go' | 'plus' | 'pro' | 'prolite' | 'promax' | 'team' | 'self_serve_business_prolite' | 'self_serve_business_usage_based' | 'business' | 'ent26' | 'enterprise_cbp_automation' | 'enterprise_cbp_usage_based' | 'enterprise' | 'edu' | 'edu_plus' | 'edu_pro' | 'unknown';
+
+/**
+ * Final process exit notification for `process/spawn`.
+ */
+export type CodexProcessExitedNotification = {
+    /**
+     * Process exit code.
+     */
+    exitCode: number;
+    /**
+     * Client-supplied, connection-scoped `processHandle` from `process/spawn`.
+     */
+    processHandle: string;
+    /**
+     * Buffered stderr capture.
+     *
+     * Empty when stderr was streamed via `process/outputDelta`.
+     */
+    stderr: string;
+    /**
+     * Whether stderr reached `outputBytesCap`.
+     *
+     * In streaming mode, stderr is empty and cap state is also reported on the final stderr `process/outputDelta` notification.
+     */
+    stderrCapReached: boolean;
+    /**
+     * Buffered stdout capture.
+     *
+     * Empty when stdout was streamed via `process/outputDelta`.
+     */
+    stdout: string;
+    /**
+     * Whether stdout reached `outputBytesCap`.
+     *
+     * In streaming mode, stdout is empty and cap state is also reported on the final stdout `process/outputDelta` notification.
+     */
+    stdoutCapReached: boolean;
+};
+
+/**
+ * Base64-encoded output chunk emitted for a streaming `process/spawn` request.
+ */
+export type CodexProcessOutputDeltaNotification = {
+    /**
+     * True on the final streamed chunk for this stream when output was truncated by `outputBytesCap`.
+     */
+    capReached: boolean;
+    /**
+     * Base64-encoded output bytes.
+     */
+    deltaBase64: string;
+    /**
+     * Client-supplied, connection-scoped `processHandle` from `process/spawn`.
+     */
+    processHandle: string;
+    /**
+     * Output stream this chunk belongs to.
+     */
+    stream: CodexProcessOutputStream;
+};
+
+/**
+ * Stream label for `process/outputDelta` notifications.
+ */
+export type CodexProcessOutputStream = 'stdout' | 'stderr';
+
+export type CodexProjectChangeType = 'created' | 'updated' | 'deleted';
+
+export type CodexProjectChangedNotification = {
+    changeType: CodexProjectChangeType;
+    projectId: string;
+};
+
+export type CodexRateLimitReachedType = 'rate_limit_reached' | 'workspace_owner_credits_depleted' | 'workspace_member_credits_depleted' | 'workspace_owner_usage_limit_reached' | 'workspace_member_usage_limit_reached';
+
+export type CodexRateLimitSnapshot = {
+    credits?: CodexCreditsSnapshot | null;
+    individualLimit?: CodexSpendControlLimitSnapshot | null;
+    limitId?: string | null;
+    limitName?: string | null;
+    /**
+     * Normal model whose display name and reasoning options describe this quota alias.
+     */
+    normalModelSlug?: string | null;
+    planType?: CodexPlanType | null;
+    primary?: CodexRateLimitWindow | null;
+    rateLimitReachedType?: CodexRateLimitReachedType | null;
+    secondary?: CodexRateLimitWindow | null;
+    /**
+     * Backend-reported spend-control state. `None` is unavailable, not a sparse-update recovery.
+     */
+    spendControlReached?: boolean | null;
+};
+
+export type CodexRateLimitWindow = {
+    resetsAt?: number | null;
+    usedPercent: number;
+    windowDurationMins?: number | null;
+};
+
+export type CodexRealtimeConversationVersion = 'v1' | 'v2' | 'v3';
+
+/**
+ * A non-empty reasoning effort value advertised by the model.
+ */
+export type CodexReasoningEffort = string;
+
+/**
+ * A summary of the reasoning performed by the model. This can be useful for debugging and understanding the model's reasoning process. See https://platform.openai.com/docs/guides/reasoning?api-mode=responses#reasoning-summaries
+ */
+export type CodexReasoningSummary = 'auto' | 'concise' | 'detailed' | 'none';
+
+export type CodexReasoningSummaryPartAddedNotification = {
+    itemId: string;
+    summaryIndex: number;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexReasoningSummaryTextDeltaNotification = {
+    delta: string;
+    itemId: string;
+    summaryIndex: number;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexReasoningTextDeltaNotification = {
+    contentIndex: number;
+    delta: string;
+    itemId: string;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexRemoteControlConnectionStatus = 'disabled' | 'connecting' | 'connected' | 'errored';
+
+/**
+ * Current remote-control connection status and remote identity exposed to clients.
+ */
+export type CodexRemoteControlStatusChangedNotification = {
+    environmentId?: string | null;
+    installationId: string;
+    serverName: string;
+    status: CodexRemoteControlConnectionStatus;
+};
+
+/**
+ * What the core asks; `method` says which of these it is.
+ */
+export type CodexRequest = CodexApplyPatchApprovalParams | CodexExecCommandApprovalParams | CodexCommandExecutionRequestApprovalParams | CodexFileChangeRequestApprovalParams | CodexPermissionsRequestApprovalParams | CodexDynamicToolCallParams | CodexToolRequestUserInputParams | CodexMcpServerElicitationRequestParams | {
+    [key: string]: unknown;
+};
+
+export type CodexRequestId = string | number;
+
+export type CodexRequestPermissionProfile = {
+    fileSystem?: CodexAdditionalFileSystemPermissions | null;
+    network?: CodexAdditionalNetworkPermissions | null;
+};
+
+export type CodexSandboxPolicy = {
+    type: 'dangerFullAccess';
+} | {
+    networkAccess?: boolean;
+    type: 'readOnly';
+} | {
+    networkAccess?: CodexNetworkAccess;
+    type: 'externalSandbox';
+} | {
+    excludeSlashTmp?: boolean;
+    excludeTmpdirEnvVar?: boolean;
+    networkAccess?: boolean;
+    type: 'workspaceWrite';
+    writableRoots?: Array<CodexAbsolutePathBuf>;
+};
+
+export type CodexServerRequestResolvedNotification = {
+    requestId: CodexRequestId;
+    threadId: string;
+};
+
+export type CodexSessionSource = 'cli' | 'vscode' | 'exec' | 'appServer' | 'unknown' | {
+    custom: string;
+} | {
+    subAgent: CodexSubAgentSource;
+};
+
+/**
+ * Settings for a collaboration mode.
+ */
+export type CodexSettings = {
+    developer_instructions?: string | null;
+    model: string;
+    reasoning_effort?: CodexReasoningEffort | null;
+};
+
+/**
+ * Notification emitted when watched local skill files change.
+ *
+ * Treat this as an invalidation signal and re-run `skills/list` with the client's current parameters when refreshed skill metadata is needed.
+ */
+export type CodexSkillsChangedNotification = {
+    [key: string]: unknown;
+};
+
+export type CodexSpendControlLimitSnapshot = {
+    limit: string;
+    remainingPercent: number;
+    resetsAt: number;
+    used: string;
+};
+
+export type CodexStrictReviewRequiredNotification = {
+    /**
+     * Unix timestamp (in milliseconds) when this review started.
+     */
+    startedAtMs: number;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexSubAgentActivityKind = 'started' | 'interacted' | 'interrupted' | 'completed';
+
+export type CodexSubAgentSource = 'review' | 'compact' | 'memory_consolidation' | {
+    thread_spawn: {
+        agent_nickname?: string | null;
+        agent_path?: CodexAgentPath | null;
+        agent_role?: string | null;
+        depth: number;
+        parent_thread_id: CodexThreadId;
+    };
+} | {
+    other: string;
+};
+
+export type CodexTerminalInteractionNotification = {
+    itemId: string;
+    processId: string;
+    stdin: string;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexTextElement = {
+    /**
+     * Byte range in the parent `text` buffer that this element occupies.
+     */
+    byteRange: CodexByteRange;
+    /**
+     * Optional human-readable placeholder for the element, displayed in the UI.
+     */
+    placeholder?: string | null;
+};
+
+export type CodexTextPosition = {
+    /**
+     * 1-based column number (in Unicode scalar values).
+     */
+    column: number;
+    /**
+     * 1-based line number.
+     */
+    line: number;
+};
+
+export type CodexTextRange = {
+    end: CodexTextPosition;
+    start: CodexTextPosition;
+};
+
+export type CodexThread = {
+    /**
+     * Optional random unique nickname assigned to an AgentControl-spawned sub-agent.
+     */
+    agentNickname?: string | null;
+    /**
+     * Optional role (agent_role) assigned to an AgentControl-spawned sub-agent.
+     */
+    agentRole?: string | null;
+    /**
+     * Whether the app server accepts direct turn input for this loaded thread. `None` means the capability is unavailable, such as for an unloaded stored thread.
+     */
+    canAcceptDirectInput?: boolean | null;
+    /**
+     * Version of the CLI that created the thread.
+     */
+    cliVersion: string;
+    /**
+     * Unix timestamp (in seconds) when the thread was created.
+     */
+    createdAt: number;
+    /**
+     * Working directory captured for the thread.
+     */
+    cwd: CodexAbsolutePathBuf;
+    /**
+     * Saved Daybreak choice, independent of turn execution. Null if unset.
+     */
+    daybreakEnabled?: boolean | null;
+    /**
+     * Current environments for a loaded thread, in priority order, primary first. `null` means the thread is not loaded or the server does not expose its selection. An empty list means no environments are selected. This does not report connection status.
+     */
+    environments?: Array<CodexThreadEnvironment> | null;
+    /**
+     * Whether the thread is ephemeral and should not be materialized on disk.
+     */
+    ephemeral: boolean;
+    /**
+     * Optional implementation-specific thread data.
+     */
+    extra?: CodexThreadExtra | null;
+    /**
+     * Source thread id when this thread was created by forking another thread.
+     */
+    forkedFromId?: string | null;
+    /**
+     * Optional Git metadata captured when the thread was created.
+     */
+    gitInfo?: CodexGitInfo | null;
+    /**
+     * Persisted thread history contract selected when this thread was created.
+     */
+    historyMode?: CodexThreadHistoryMode;
+    /**
+     * Identifier for this thread. Codex-generated thread IDs are UUIDv7.
+     */
+    id: string;
+    /**
+     * Current configured model when loaded, otherwise the latest persisted model. Null when unavailable. This is not per-turn execution telemetry.
+     */
+    model?: string | null;
+    /**
+     * Model provider used for this thread (for example, 'openai').
+     */
+    modelProvider: string;
+    /**
+     * Optional user-facing thread title.
+     */
+    name?: string | null;
+    /**
+     * Originator recorded when the thread was created, independent of its current client or executor. Null when the recorded originator is unavailable.
+     */
+    originator?: string | null;
+    /**
+     * The ID of the parent thread. This will only be set if this thread is a subagent.
+     */
+    parentThreadId?: string | null;
+    /**
+     * [UNSTABLE] Path to the thread on disk.
+     */
+    path?: string | null;
+    /**
+     * Usually the first user message in the thread, if available.
+     */
+    preview: string;
+    /**
+     * Canonical project assignment owned by app-server, if any.
+     */
+    projectId: string | null;
+    /**
+     * Current configured reasoning effort when loaded, otherwise the latest persisted effort. Null when unset or unavailable. This is not per-turn execution telemetry.
+     */
+    reasoningEffort?: CodexReasoningEffort | null;
+    /**
+     * Unix timestamp (in seconds) used for thread recency ordering.
+     */
+    recencyAt?: number | null;
+    /**
+     * The independently persisted section selected for this thread, if any.
+     */
+    section?: CodexThreadSection | null;
+    /**
+     * Unix timestamp in seconds when the thread entered its current section.
+     */
+    sectionEnteredAt?: number | null;
+    /**
+     * Session id shared by threads that belong to the same session tree.
+     */
+    sessionId: string;
+    /**
+     * Origin of the thread (CLI, VSCode, codex exec, codex app-server, etc.).
+     */
+    source: CodexSessionSource;
+    /**
+     * Current runtime status for the thread.
+     */
+    status: CodexThreadStatus;
+    /**
+     * Optional analytics source classification for this thread.
+     */
+    threadSource?: CodexThreadSource | null;
+    /**
+     * Only populated on `thread/resume`, `thread/fork`, and `thread/read` (when `includeTurns` is true) responses. For all other responses and notifications returning a Thread, the turns field will be an empty list.
+     */
+    turns: Array<CodexTurn>;
+    /**
+     * Unix timestamp (in seconds) when the thread was last updated.
+     */
+    updatedAt: number;
+};
+
+export type CodexThreadActiveFlag = 'waitingOnApproval' | 'waitingOnUserInput';
+
+export type CodexThreadArchivedNotification = {
+    threadId: string;
+};
+
+/**
+ * The persisted attachment change represented by a notification.
+ */
+export type CodexThreadAttachmentOperation = 'created' | 'deleted';
+
+/**
+ * Notification published after a thread attachment is created or deleted.
+ */
+export type CodexThreadAttachmentUpdatedNotification = {
+    attachmentId: string;
+    attachmentType: string;
+    identityKey: string;
+    operation: CodexThreadAttachmentOperation;
+    threadId: string;
+};
+
+export type CodexThreadClosedNotification = {
+    threadId: string;
+};
+
+export type CodexThreadDeletedNotification = {
+    threadId: string;
+};
+
+/**
+ * An environment selected by a loaded thread, independent of connection status.
+ */
+export type CodexThreadEnvironment = {
+    cwd: CodexLegacyAppPathString;
+    environmentId: string;
+    runtimeWorkspaceRoots: Array<CodexLegacyAppPathString>;
+};
+
+/**
+ * Extra app-server data for a thread.
+ */
+export type CodexThreadExtra = {
+    [key: string]: unknown;
+};
+
+export type CodexThreadGoal = {
+    createdAt: number;
+    objective: string;
+    status: CodexThreadGoalStatus;
+    threadId: string;
+    timeUsedSeconds: number;
+    tokenBudget?: number | null;
+    tokensUsed: number;
+    updatedAt: number;
+};
+
+export type CodexThreadGoalClearedNotification = {
+    threadId: string;
+};
+
+export type CodexThreadGoalStatus = 'active' | 'paused' | 'blocked' | 'usageLimited' | 'budgetLimited' | 'complete';
+
+export type CodexThreadGoalUpdatedNotification = {
+    goal: CodexThreadGoal;
+    threadId: string;
+    turnId?: string | null;
+};
+
+export type CodexThreadHistoryMode = 'legacy' | 'paginated';
+
+export type CodexThreadId = string;
+
+export type CodexThreadItem = {
+    clientId?: string | null;
+    content: Array<CodexUserInput>;
+    id: string;
+    type: 'userMessage';
+} | {
+    fragments: Array<CodexHookPromptFragment>;
+    id: string;
+    type: 'hookPrompt';
+} | {
+    delivery?: CodexAgentMessageDelivery | null;
+    id: string;
+    memoryCitation?: CodexMemoryCitation | null;
+    phase?: CodexMessagePhase | null;
+    questions?: Array<CodexAsyncUserInputQuestion> | null;
+    text: string;
+    type: 'agentMessage';
+} | {
+    id: string;
+    name: string;
+    namespace?: string | null;
+    output: CodexFunctionCallOutputBody;
+    type: 'functionCallOutput';
+} | {
+    id: string;
+    text: string;
+    type: 'plan';
+} | {
+    content?: Array<string>;
+    id: string;
+    summary?: Array<string>;
+    type: 'reasoning';
+} | {
+    /**
+     * The command's output, aggregated from stdout and stderr.
+     */
+    aggregatedOutput?: string | null;
+    /**
+     * The command to be executed.
+     */
+    command: string;
+    /**
+     * A best-effort parsing of the command to understand the action(s) it will perform. This returns a list of CommandAction objects because a single shell command may be composed of many commands piped together.
+     */
+    commandActions: Array<CodexCommandAction>;
+    /**
+     * The command's working directory.
+     */
+    cwd: CodexLegacyAppPathString;
+    /**
+     * The duration of the command execution in milliseconds.
+     */
+    durationMs?: number | null;
+    /**
+     * The command's exit code.
+     */
+    exitCode?: number | null;
+    id: string;
+    /**
+     * Trusted first-party plugin id when this command resolves to one plugin script.
+     */
+    pluginId?: string | null;
+    /**
+     * Identifier for the underlying PTY process (when available).
+     */
+    processId?: string | null;
+    /**
+     * Safe plugin-relative path when this command resolves to one plugin script.
+     */
+    scriptPath?: string | null;
+    source?: CodexCommandExecutionSource;
+    status: CodexCommandExecutionStatus;
+    type: 'commandExecution';
+} | {
+    changes: Array<CodexFileUpdateChange>;
+    id: string;
+    status: CodexPatchApplyStatus;
+    type: 'fileChange';
+} | {
+    appContext?: CodexMcpToolCallAppContext | null;
+    arguments: unknown;
+    /**
+     * The duration of the MCP tool call in milliseconds.
+     */
+    durationMs?: number | null;
+    error?: CodexMcpToolCallError | null;
+    id: string;
+    /**
+     * Legacy compatibility field; prefer `mcpAppUi.resourceUri` when available.
+     */
+    mcpAppResourceUri?: string | null;
+    /**
+     * Presentation captured from the invoked descriptor; absent in older history.
+     */
+    mcpAppUi?: CodexMcpAppUi | null;
+    pluginId?: string | null;
+    readOnlyHint?: boolean | null;
+    result?: CodexMcpToolCallResult | null;
+    server: string;
+    status: CodexMcpToolCallStatus;
+    tool: string;
+    type: 'mcpToolCall';
+} | {
+    arguments: unknown;
+    contentItems?: Array<CodexDynamicToolCallOutputContentItem> | null;
+    /**
+     * The duration of the dynamic tool call in milliseconds.
+     */
+    durationMs?: number | null;
+    id: string;
+    namespace?: string | null;
+    status: CodexDynamicToolCallStatus;
+    success?: boolean | null;
+    tool: string;
+    type: 'dynamicToolCall';
+} | {
+    /**
+     * Last known status of the target agents, when available.
+     */
+    agentsStates: {
+        [key: string]: CodexCollabAgentState;
+    };
+    /**
+     * Unique identifier for this collab tool call.
+     */
+    id: string;
+    /**
+     * Model requested for the spawned agent, when applicable.
+     */
+    model?: string | null;
+    /**
+     * Prompt text sent as part of the collab tool call, when available.
+     */
+    prompt?: string | null;
+    /**
+     * Reasoning effort requested for the spawned agent, when applicable.
+     */
+    reasoningEffort?: CodexReasoningEffort | null;
+    /**
+     * Thread ID of the receiving agent, when applicable. In case of spawn operation, this corresponds to the newly spawned agent.
+     */
+    receiverThreadIds: Array<string>;
+    /**
+     * Thread ID of the agent issuing the collab request.
+     */
+    senderThreadId: string;
+    /**
+     * Current status of the collab tool call.
+     */
+    status: CodexCollabAgentToolCallStatus;
+    /**
+     * Name of the collab tool that was invoked.
+     */
+    tool: CodexCollabAgentTool;
+    type: 'collabAgentToolCall';
+} | {
+    agentPath: string;
+    agentThreadId: string;
+    id: string;
+    kind: CodexSubAgentActivityKind;
+    /**
+     * Resolved model at sub-agent creation; absent from older records and other activities.
+     */
+    model?: string | null;
+    /**
+     * Resolved reasoning effort at sub-agent creation, when known.
+     */
+    reasoningEffort?: CodexReasoningEffort | null;
+    type: 'subAgentActivity';
+} | {
+    action?: CodexWebSearchAction | null;
+    id: string;
+    query: string;
+    /**
+     * Structured search results returned out-of-band by standalone web search.
+     *
+     * These stay as opaque JSON at the extension/app-server boundary so new result fields and result types can pass through without a Codex release.
+     */
+    results?: Array<unknown> | null;
+    type: 'webSearch';
+} | {
+    id: string;
+    path: CodexLegacyAppPathString;
+    type: 'imageView';
+} | {
+    durationMs: number;
+    id: string;
+    type: 'sleep';
+} | {
+    failure?: CodexImageGenerationFailure | null;
+    id: string;
+    result: string;
+    revisedPrompt?: string | null;
+    savedPath?: CodexAbsolutePathBuf | null;
+    status: string;
+    transparentBackground?: boolean | null;
+    type: 'imageGeneration';
+} | {
+    id: string;
+    review: string;
+    type: 'enteredReviewMode';
+} | {
+    id: string;
+    review: string;
+    type: 'exitedReviewMode';
+} | {
+    id: string;
+    type: 'contextCompaction';
+};
+
+export type CodexThreadNameUpdatedNotification = {
+    threadId: string;
+    threadName?: string | null;
+};
+
+export type CodexThreadPredictionResult = {
+    text?: string | null;
+    type: 'completed';
+} | {
+    type: 'failed';
+};
+
+export type CodexThreadPredictionUpdatedNotification = {
+    result: CodexThreadPredictionResult;
+    sourceTurnId: string;
+    threadId: string;
+};
+
+export type CodexThreadProjectUpdatedNotification = {
+    projectId: string | null;
+    threadId: string;
+};
+
+export type CodexThreadQueueChangedNotification = {
+    threadId: string;
+};
+
+/**
+ * The first unread position in a durable local thread. A null position means read. The opaque revision guards edits against activity or marks the caller has not seen.
+ */
+export type CodexThreadReadState = {
+    firstUnread?: CodexThreadUnreadPosition | null;
+    revision: string;
+};
+
+export type CodexThreadReadStateChangedNotification = {
+    readState: CodexThreadReadState;
+    threadId: string;
+};
+
+/**
+ * EXPERIMENTAL - thread realtime audio chunk.
+ */
+export type CodexThreadRealtimeAudioChunk = {
+    data: string;
+    itemId?: string | null;
+    numChannels: number;
+    sampleRate: number;
+    samplesPerChannel?: number | null;
+};
+
+/**
+ * EXPERIMENTAL - how an existing agent item appears in a realtime conversation.
+ */
+export type CodexThreadRealtimeBemItemPresentation = {
+    type: 'wholeItem';
+} | {
+    type: 'inlineMarkdown';
+} | {
+    index: number;
+    type: 'inlineVisualization';
+};
+
+/**
+ * EXPERIMENTAL - emitted when thread realtime transport closes.
+ */
+export type CodexThreadRealtimeClosedNotification = {
+    reason?: string | null;
+    threadId: string;
+};
+
+/**
+ * EXPERIMENTAL - emitted when thread realtime encounters an error.
+ */
+export type CodexThreadRealtimeErrorNotification = {
+    message: string;
+    threadId: string;
+};
+
+export type CodexThreadRealtimeItem = ({
+    type: 'realtimeSessionStarted';
+} | {
+    role: CodexThreadRealtimeTranscriptRole;
+    text: string;
+    type: 'transcriptSegment';
+} | {
+    item_id: string;
+    presentation: CodexThreadRealtimeBemItemPresentation;
+    turn_id: string;
+    type: 'bemItemPromoted';
+} | {
+    outcome: CodexThreadRealtimeSessionOutcome;
+    type: 'realtimeSessionClosed';
+}) & {
+    id: string;
+    realtimeSessionId: string;
+};
+
+/**
+ * EXPERIMENTAL - raw non-audio thread realtime item emitted by the backend.
+ */
+export type CodexThreadRealtimeItemAddedNotification = {
+    item: unknown;
+    threadId: string;
+};
+
+/**
+ * EXPERIMENTAL - a realtime timeline item published after canonical commit.
+ */
+export type CodexThreadRealtimeItemCompletedNotification = {
+    item: CodexThreadRealtimeItem;
+    threadId: string;
+};
+
+/**
+ * EXPERIMENTAL - a realtime timeline item started before its content streams.
+ */
+export type CodexThreadRealtimeItemStartedNotification = {
+    item: CodexThreadRealtimeItem;
+    threadId: string;
+};
+
+/**
+ * EXPERIMENTAL - text appended to an active realtime transcript item.
+ */
+export type CodexThreadRealtimeItemTranscriptDeltaNotification = {
+    delta: string;
+    itemId: string;
+    threadId: string;
+};
+
+/**
+ * EXPERIMENTAL - streamed output audio emitted by thread realtime.
+ */
+export type CodexThreadRealtimeOutputAudioDeltaNotification = {
+    audio: CodexThreadRealtimeAudioChunk;
+    threadId: string;
+};
+
+/**
+ * EXPERIMENTAL - emitted with the remote SDP for a WebRTC realtime session.
+ */
+export type CodexThreadRealtimeSdpNotification = {
+    sdp: string;
+    threadId: string;
+};
+
+export type CodexThreadRealtimeSessionOutcome = 'ended' | 'failed';
+
+/**
+ * EXPERIMENTAL - emitted when thread realtime startup is accepted.
+ */
+export type CodexThreadRealtimeStartedNotification = {
+    realtimeSessionId?: string | null;
+    threadId: string;
+    version: CodexRealtimeConversationVersion;
+};
+
+/**
+ * EXPERIMENTAL - flat transcript delta emitted whenever realtime transcript text changes.
+ */
+export type CodexThreadRealtimeTranscriptDeltaNotification = {
+    /**
+     * Live transcript delta from the realtime event.
+     */
+    delta: string;
+    role: string;
+    threadId: string;
+};
+
+/**
+ * EXPERIMENTAL - final transcript text emitted when realtime completes a transcript part.
+ */
+export type CodexThreadRealtimeTranscriptDoneNotification = {
+    role: string;
+    /**
+     * Final complete text for the transcript part.
+     */
+    text: string;
+    threadId: string;
+};
+
+export type CodexThreadRealtimeTranscriptRole = 'user' | 'assistant';
+
+export type CodexThreadRevertedNotification = {
+    threadId: string;
+};
+
+/**
+ * An independently persisted, user-visible thread section.
+ */
+export type CodexThreadSection = {
+    /**
+     * Optional appearance synchronized across clients.
+     */
+    appearance?: CodexThreadSectionAppearance | null;
+    /**
+     * Opaque UUIDv7 identity that remains stable when the section is renamed.
+     */
+    id: string;
+    /**
+     * The current user-visible section name.
+     */
+    name: string;
+};
+
+/**
+ * Extensible visual presentation for a custom thread section.
+ */
+export type CodexThreadSectionAppearance = {
+    color?: string | null;
+    icon?: string | null;
+};
+
+export type CodexThreadSettings = {
+    activePermissionProfile?: CodexActivePermissionProfile | null;
+    approvalPolicy: CodexAskForApproval;
+    approvalsReviewer: CodexApprovalsReviewer;
+    collaborationMode: CodexCollaborationMode;
+    cwd: CodexAbsolutePathBuf;
+    /**
+     * Saved list of disabled plugin IDs. Does not yet filter plugin capabilities.
+     */
+    disabledPluginIds?: Array<string>;
+    effort?: CodexReasoningEffort | null;
+    model: string;
+    modelProvider: string;
+    /**
+     * @deprecated Always `explicitRequestOnly`. Use `effort` for Ultra behavior.
+     */
+    multiAgentMode?: CodexMultiAgentMode;
+    /**
+     * @deprecated Reports the saved setting; `friendly` and `pragmatic` no longer select a style.
+     */
+    personality?: CodexPersonality | null;
+    sandboxPolicy: CodexSandboxPolicy;
+    serviceTier?: string | null;
+    summary?: CodexReasoningSummary | null;
+};
+
+export type CodexThreadSettingsUpdatedNotification = {
+    threadId: string;
+    threadSettings: CodexThreadSettings;
+};
+
+export type CodexThreadSource = string;
+
+export type CodexThreadStartedNotification = {
+    thread: CodexThread;
+};
+
+export type CodexThreadStatus = {
+    type: 'notLoaded';
+} | {
+    type: 'idle';
+} | {
+    type: 'systemError';
+} | {
+    activeFlags: Array<CodexThreadActiveFlag>;
+    type: 'active';
+};
+
+export type CodexThreadStatusChangedNotification = {
+    status: CodexThreadStatus;
+    threadId: string;
+};
+
+export type CodexThreadTokenUsage = {
+    last: CodexTokenUsageBreakdown;
+    modelContextWindow?: number | null;
+    total: CodexTokenUsageBreakdown;
+};
+
+export type CodexThreadTokenUsageUpdatedNotification = {
+    threadId: string;
+    tokenUsage: CodexThreadTokenUsage;
+    turnId: string;
+};
+
+export type CodexThreadUnarchivedNotification = {
+    threadId: string;
+};
+
+export type CodexThreadUnreadPosition = {
+    type: 'threadStart';
+} | {
+    turnId: string;
+    type: 'turn';
+};
+
+export type CodexTokenUsageBreakdown = {
+    cacheWriteInputTokens?: number;
+    cachedInputTokens: number;
+    inputTokens: number;
+    outputTokens: number;
+    reasoningOutputTokens: number;
+    totalTokens: number;
+};
+
+/**
+ * EXPERIMENTAL. Defines a single selectable option for request_user_input.
+ */
+export type CodexToolRequestUserInputOption = {
+    description: string;
+    label: string;
+};
+
+/**
+ * EXPERIMENTAL. Params sent with a request_user_input event.
+ */
+export type CodexToolRequestUserInputParams = {
+    /**
+     * @deprecated Use `isBlocking` to decide whether the request should block.
+     */
+    autoResolutionMs?: number | null;
+    isBlocking: boolean;
+    itemId: string;
+    questions: Array<CodexToolRequestUserInputQuestion>;
+    threadId: string;
+    turnId: string;
+};
+
+/**
+ * EXPERIMENTAL. Represents one request_user_input question and its required options.
+ */
+export type CodexToolRequestUserInputQuestion = {
+    header: string;
+    id: string;
+    isOther?: boolean;
+    isSecret?: boolean;
+    options?: Array<CodexToolRequestUserInputOption> | null;
+    question: string;
+};
+
+export type CodexTurn = {
+    /**
+     * Unix timestamp (in seconds) when the turn completed.
+     */
+    completedAt?: number | null;
+    /**
+     * Duration between turn start and completion in milliseconds, if known.
+     */
+    durationMs?: number | null;
+    /**
+     * Error associated with a failed or interrupted turn.
+     */
+    error?: CodexTurnError | null;
+    /**
+     * Identifier for this turn. Codex-generated turn IDs are UUIDv7.
+     */
+    id: string;
+    /**
+     * Thread items currently included in this turn payload.
+     */
+    items: Array<CodexThreadItem>;
+    /**
+     * Describes how much of `items` has been loaded for this turn.
+     */
+    itemsView?: CodexTurnItemsView;
+    /**
+     * ID of the first turn in the chain of work that led to this turn. Pass this as `rootTurnId` when starting work on behalf of this turn. May be null in older history or a `review/start` response.
+     */
+    rootTurnId?: string | null;
+    /**
+     * Unix timestamp (in seconds) when the turn started.
+     */
+    startedAt?: number | null;
+    status: CodexTurnStatus;
+};
+
+export type CodexTurnCompletedNotification = {
+    threadId: string;
+    turn: CodexTurn;
+};
+
+/**
+ * Notification that the turn-level unified diff has changed. Contains the latest aggregated diff across all file changes in the turn.
+ */
+export type CodexTurnDiffUpdatedNotification = {
+    diff: string;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexTurnError = {
+    additionalDetails?: string | null;
+    codexErrorInfo?: CodexCodexErrorInfo | null;
+    message: string;
+    /**
+     * Optional public explanation and continuation instruction for a misalignment block.
+     */
+    misalignment?: CodexMisalignmentErrorDetails | null;
+};
+
+export type CodexTurnItemsView = 'notLoaded' | 'summary' | 'full';
+
+export type CodexTurnModerationMetadataNotification = {
+    metadata: unknown;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexTurnPlanStep = {
+    status: CodexTurnPlanStepStatus;
+    step: string;
+};
+
+export type CodexTurnPlanStepStatus = 'pending' | 'inProgress' | 'completed';
+
+export type CodexTurnPlanUpdatedNotification = {
+    explanation?: string | null;
+    plan: Array<CodexTurnPlanStep>;
+    threadId: string;
+    turnId: string;
+};
+
+export type CodexTurnStartedNotification = {
+    threadId: string;
+    turn: CodexTurn;
+};
+
+export type CodexTurnStatus = 'completed' | 'interrupted' | 'failed' | 'inProgress';
+
+export type CodexUserInput = {
+    text: string;
+    /**
+     * UI-defined spans within `text` used to render or persist special elements.
+     */
+    text_elements?: Array<CodexTextElement>;
+    type: 'text';
+} | (({
+    url: string;
+} | {
+    fileId: string;
+}) & {
+    detail?: CodexImageDetail | null;
+    type: 'image';
+}) | {
+    detail?: CodexImageDetail | null;
+    path: string;
+    type: 'localImage';
+} | {
+    type: 'audio';
+    url: string;
+} | {
+    path: string;
+    type: 'localAudio';
+} | {
+    name: string;
+    path: string;
+    type: 'skill';
+} | {
+    name: string;
+    path: string;
+    type: 'mention';
+};
+
+export type CodexWarningNotification = {
+    /**
+     * Concise warning message for the user.
+     */
+    message: string;
+    /**
+     * Optional thread target when the warning applies to a specific thread.
+     */
+    threadId?: string | null;
+};
+
+export type CodexWebSearchAction = {
+    queries?: Array<string> | null;
+    query?: string | null;
+    type: 'search';
+} | {
+    type: 'openPage';
+    url?: string | null;
+} | {
+    pattern?: string | null;
+    type: 'findInPage';
+    url?: string | null;
+} | {
+    type: 'other';
+};
+
+export type CodexWindowsSandboxSetupCompletedNotification = {
+    error?: string | null;
+    mode: CodexWindowsSandboxSetupMode;
+    success: boolean;
+};
+
+export type CodexWindowsSandboxSetupMode = 'elevated' | 'unelevated';
+
+export type CodexWindowsWorldWritableWarningNotification = {
+    extraCount: number;
+    failedScan: boolean;
+    samplePaths: Array<string>;
+};
+
+/**
  * Commit
  *
  * What one commit has changed.
@@ -514,6 +3108,26 @@ export type ContextView = {
 };
 
 /**
+ * ConversationDeleted
+ *
+ * Who deleted the conversation, and what became of Codex's own copy.
+ */
+export type ConversationDeleted = {
+    /**
+     * Conversation Id
+     */
+    conversation_id: string;
+    /**
+     * By
+     */
+    by: string;
+    /**
+     * Codex
+     */
+    codex: 'deleted' | 'kept' | 'none';
+};
+
+/**
  * ConversationPage
  *
  * Conversations, newest first.
@@ -527,6 +3141,30 @@ export type ConversationPage = {
      * Next Cursor
      */
     next_cursor: string | null;
+};
+
+/**
+ * ConversationReverted
+ *
+ * The turns that were taken back, oldest first.
+ */
+export type ConversationReverted = {
+    /**
+     * Before Turn Id
+     */
+    before_turn_id: string;
+    /**
+     * Turn Ids
+     */
+    turn_ids: Array<string>;
+    /**
+     * From Seq
+     */
+    from_seq: number;
+    /**
+     * By
+     */
+    by: string;
 };
 
 /**
@@ -671,20 +3309,12 @@ export type ConversationView = {
      * Reasoning Effort
      */
     reasoning_effort: string | null;
-    /**
-     * Approval Policy
-     */
-    approval_policy: unknown;
+    approval_policy: CodexAskForApproval;
     /**
      * Sandbox
      */
     sandbox: string;
-    /**
-     * Sandbox Policy
-     */
-    sandbox_policy: {
-        [key: string]: unknown;
-    };
+    sandbox_policy: CodexSandboxPolicy;
     /**
      * Approval Deadline
      *
@@ -707,6 +3337,26 @@ export type ConversationView = {
      * Events
      */
     events: string;
+};
+
+/**
+ * CoreChanged
+ *
+ * The state of the core; `reason` of a frame that ends a stream: why it ends.
+ */
+export type CoreChanged = {
+    /**
+     * State
+     */
+    state: 'starting' | 'ready' | 'restarting' | 'stopped' | 'failed';
+    /**
+     * Version
+     */
+    version: string | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
 };
 
 /**
@@ -1032,6 +3682,447 @@ export type EntryView = {
 };
 
 /**
+ * What happened. Take one whose `type` you do not know as well, and pass over it: a newer core, or server, tells of more.
+ */
+export type Event = KnownEvent | EventOther;
+
+export type EventAccountGatewayOAuthChanged = EventEnvelope & {
+    type: 'account/gatewayOAuth/changed';
+    data: CodexGatewayOAuthChangedNotification;
+};
+
+export type EventAccountLoginCompleted = EventEnvelope & {
+    type: 'account/login/completed';
+    data: CodexAccountLoginCompletedNotification;
+};
+
+export type EventAccountRateLimitsUpdated = EventEnvelope & {
+    type: 'account/rateLimits/updated';
+    data: CodexAccountRateLimitsUpdatedNotification;
+};
+
+export type EventAccountUpdated = EventEnvelope & {
+    type: 'account/updated';
+    data: CodexAccountUpdatedNotification;
+};
+
+export type EventAppListUpdated = EventEnvelope & {
+    type: 'app/list/updated';
+    data: CodexAppListUpdatedNotification;
+};
+
+/**
+ * The core asks for a decision. `data`: `{approval_id, kind, method, request, diff, decisions, default, deadline_at}`; `request` is the core's own, `decisions` what can be answered, `default` what is answered at `deadline_at`.
+ */
+export type EventApprovalRequested = EventEnvelope & {
+    type: 'approval/requested';
+    data: ApprovalRequested;
+    status: 'pending';
+};
+
+/**
+ * The question has ended, once. `data`: `{approval_id, decision, answer, by, reason, at}`; `by` is the caller who answered, `client` (another client of the core), `server` or `core_lost`; `reason` is `answered`, `answered_elsewhere`, `while_not_connected`, `expired`, `interrupted`, `turn_ended`, `core_lost`, `server_stopped`, `unknown_method` or `no_conversation`. `decision` is null where nobody here decided.
+ */
+export type EventApprovalResolved = EventEnvelope & {
+    type: 'approval/resolved';
+    data: ApprovalResolved;
+    status: 'resolved';
+};
+
+/**
+ * Somebody has to sign in. `data`: `{turnId, code, http_status, detail, hint, resend, submit_ids}`; `code` is a reason of `/auth/status`, `http_status` the answer of the model's provider. `resend`: the messages wait and are sent once after a login; else the turn had already done something, or no login can help, and they are not sent again. It is over when the turn goes on after all, or with the next `account/updated`.
+ */
+export type EventAuthRequired = EventEnvelope & {
+    type: 'auth/required';
+    data: AuthRequired;
+};
+
+export type EventAutoApprovalReviewStrictReviewRequired = EventEnvelope & {
+    type: 'autoApprovalReview/strictReviewRequired';
+    data: CodexStrictReviewRequiredNotification;
+};
+
+export type EventCommandExecOutputDelta = EventEnvelope & {
+    type: 'command/exec/outputDelta';
+    data: CodexCommandExecOutputDeltaNotification;
+};
+
+export type EventConfigWarning = EventEnvelope & {
+    type: 'configWarning';
+    data: CodexConfigWarningNotification;
+};
+
+/**
+ * The conversation was deleted: this is its last event, and all that is left of it here; streams of it end with it. `data`: `{conversation_id, by, codex}`; `by` is the caller, `codex` says what became of Codex's own copy: `deleted`, `kept` or `none`.
+ */
+export type EventConversationDeleted = EventEnvelope & {
+    type: 'conversation/deleted';
+    data: ConversationDeleted;
+    status: 'deleted';
+};
+
+/**
+ * Turns were taken back: the model knows nothing of them any more. `data`: `{before_turn_id, turn_ids, from_seq, by}`; `turn_ids` oldest first, `from_seq` the seq of the first one's start, `by` the caller or `client` (another client of the core). Drop these turns and their items from view. Their events stay in the log; pages, snapshots and diffs are without them. Files are as the turns left them.
+ */
+export type EventConversationReverted = EventEnvelope & {
+    type: 'conversation/reverted';
+    data: ConversationReverted;
+};
+
+/**
+ * Title, model, policy or thread changed, or it was archived or taken back from there. `data`: the conversation.
+ */
+export type EventConversationUpdated = EventEnvelope & {
+    type: 'conversation/updated';
+    data: ConversationView;
+};
+
+/**
+ * The Codex core changed state. `data`: `{state, version, reason}`. Logged once, on `/events`; on a conversation's stream it is a frame without an id.
+ */
+export type EventCoreState = EventEnvelope & {
+    type: 'core/state';
+    data: CoreChanged;
+};
+
+export type EventDeprecationNotice = EventEnvelope & {
+    type: 'deprecationNotice';
+    data: CodexDeprecationNoticeNotification;
+};
+
+/**
+ * Event
+ *
+ * What every event has. `type` says what is in `data`. One without `position` is not in the log
+ * (a frame of a stream): then it has no `seq`, `turn_id` and `item_id` either.
+ */
+export type EventEnvelope = {
+    /**
+     * Type
+     *
+     * What happened.
+     */
+    type: string;
+    /**
+     * Conversation Id
+     *
+     * Null for events of the server and the account.
+     */
+    conversation_id: string | null;
+    /**
+     * At
+     *
+     * When this server took it in (RFC 3339); of a turn that another process ran, when it happened.
+     */
+    at: string;
+    /**
+     * Core
+     *
+     * Version of the Codex core that made `data`.
+     */
+    core: string;
+    /**
+     * Data
+     *
+     * What it tells. Of an event of the core: the core's own object, byte for byte; only from errors and warnings are secrets cut out. It may change with the core's version.
+     */
+    data: {
+        [key: string]: unknown;
+    };
+    /**
+     * Seq
+     *
+     * Number in the conversation and SSE id of its stream. It rises, with holes, and is never used twice. Absent where `conversation_id` is null.
+     */
+    seq?: number;
+    /**
+     * Position
+     *
+     * Opaque place in the whole log, SSE id of `/events`.
+     */
+    position?: string;
+    /**
+     * Turn Id
+     *
+     * The turn it belongs to, or null.
+     */
+    turn_id?: string | null;
+    /**
+     * Item Id
+     *
+     * The item it belongs to, or null. Unique only within its turn.
+     */
+    item_id?: string | null;
+    /**
+     * Item Type
+     *
+     * On events about an item: `agentMessage`, `commandExecution`, `fileChange` …
+     */
+    item_type?: string;
+    /**
+     * Text
+     *
+     * On deltas: the text to append.
+     */
+    text?: string;
+    /**
+     * Status
+     *
+     * How a turn or an item stands: `inProgress`, `completed`, `interrupted`, `failed` …; on `error`: `retrying` (progress, the core tries again) or `failed`.
+     */
+    status?: string;
+    /**
+     * Synthetic
+     *
+     * Only on events that this server made in the core's stead: the reason. `history`: it happened while nobody was connected to the core, or in another process, and is told from what the core keeps. `auth_file`: another program has changed the login of this Codex home.
+     */
+    synthetic?: string;
+    /**
+     * Only on `turn/started`: all that the turn runs under.
+     */
+    policy?: TurnPolicy;
+    /**
+     * Folded
+     *
+     * Only on the end of an item: how many deltas of it are gone from the log, because the finished item holds their text (a command's output: its output route).
+     */
+    folded?: number;
+    [key: string]: unknown;
+};
+
+export type EventError = EventEnvelope & {
+    type: 'error';
+    data: CodexErrorNotification;
+    status: 'retrying' | 'failed';
+};
+
+export type EventExternalAgentConfigImportCompleted = EventEnvelope & {
+    type: 'externalAgentConfig/import/completed';
+    data: CodexExternalAgentConfigImportCompletedNotification;
+};
+
+export type EventExternalAgentConfigImportProgress = EventEnvelope & {
+    type: 'externalAgentConfig/import/progress';
+    data: CodexExternalAgentConfigImportProgressNotification;
+};
+
+/**
+ * The cursor does not belong to this log: forget what you have, read `snapshot`, and go on from here. `data`: `{reason, head, log_id, snapshot}`; sent without an id.
+ */
+export type EventFeedReset = EventEnvelope & {
+    type: 'feed/reset';
+    data: FeedReset;
+};
+
+export type EventFsChanged = EventEnvelope & {
+    type: 'fs/changed';
+    data: CodexFsChangedNotification;
+};
+
+export type EventFuzzyFileSearchSessionCompleted = EventEnvelope & {
+    type: 'fuzzyFileSearch/sessionCompleted';
+    data: CodexFuzzyFileSearchSessionCompletedNotification;
+};
+
+export type EventFuzzyFileSearchSessionUpdated = EventEnvelope & {
+    type: 'fuzzyFileSearch/sessionUpdated';
+    data: CodexFuzzyFileSearchSessionUpdatedNotification;
+};
+
+export type EventGuardianWarning = EventEnvelope & {
+    type: 'guardianWarning';
+    data: CodexGuardianWarningNotification;
+};
+
+/**
+ * Nothing happened; sent with `?heartbeat=` only. Without an id, not kept.
+ */
+export type EventHeartbeat = EventEnvelope & {
+    type: 'heartbeat';
+    data: Nothing;
+};
+
+export type EventHookCompleted = EventEnvelope & {
+    type: 'hook/completed';
+    data: CodexHookCompletedNotification;
+};
+
+export type EventHookStarted = EventEnvelope & {
+    type: 'hook/started';
+    data: CodexHookStartedNotification;
+};
+
+export type EventItemAgentMessageDelta = EventEnvelope & {
+    type: 'item/agentMessage/delta';
+    data: CodexAgentMessageDeltaNotification;
+    turn_id: string;
+    item_id: string;
+    text: string;
+};
+
+export type EventItemAutoApprovalReviewCompleted = EventEnvelope & {
+    type: 'item/autoApprovalReview/completed';
+    data: CodexItemGuardianApprovalReviewCompletedNotification;
+};
+
+export type EventItemAutoApprovalReviewStarted = EventEnvelope & {
+    type: 'item/autoApprovalReview/started';
+    data: CodexItemGuardianApprovalReviewStartedNotification;
+};
+
+export type EventItemCommandExecutionOutputDelta = EventEnvelope & {
+    type: 'item/commandExecution/outputDelta';
+    data: CodexCommandExecutionOutputDeltaNotification;
+    turn_id: string;
+    item_id: string;
+    text: string;
+};
+
+export type EventItemCommandExecutionTerminalInteraction = EventEnvelope & {
+    type: 'item/commandExecution/terminalInteraction';
+    data: CodexTerminalInteractionNotification;
+};
+
+export type EventItemCompleted = EventEnvelope & {
+    type: 'item/completed';
+    data: CodexItemCompletedNotification;
+    turn_id: string;
+    item_id: string;
+    item_type: string;
+    status: string;
+};
+
+/**
+ * An item that will never be finished. `data`: `{itemId, reason, item}`; `reason` is `retried` (the model's stream broke and is tried again), `steered`, `interrupted`, `failed` (its turn failed), `replaced` (what a reviewer wrote as data; its words come as another message), `declined` (it was not approved), `core_lost` (the core died, or no longer knows of it), `reverted` (its turn was taken back) or `expired` (a background command outlived the server's `item_limit`); `item` is its last form with all text so far. Drop it from view, or show it as broken off.
+ */
+export type EventItemDiscarded = EventEnvelope & {
+    type: 'item/discarded';
+    data: ItemDiscarded;
+    turn_id: string;
+    item_id: string;
+    item_type: string;
+    status: 'discarded';
+};
+
+export type EventItemFileChangeOutputDelta = EventEnvelope & {
+    type: 'item/fileChange/outputDelta';
+    data: CodexFileChangeOutputDeltaNotification;
+    turn_id: string;
+    item_id: string;
+    text: string;
+};
+
+export type EventItemFileChangePatchUpdated = EventEnvelope & {
+    type: 'item/fileChange/patchUpdated';
+    data: CodexFileChangePatchUpdatedNotification;
+};
+
+/**
+ * Deltas of an open item are missing here. `data`: `{turnId, itemId, reason}`; `reason` is `not_connected` (the core went on while nobody heard it) or `log_full` (the disk did not keep up). The item's end mends it: a finished message has its whole text.
+ */
+export type EventItemGap = EventEnvelope & {
+    type: 'item/gap';
+    data: ItemGap;
+};
+
+export type EventItemMcpToolCallProgress = EventEnvelope & {
+    type: 'item/mcpToolCall/progress';
+    data: CodexMcpToolCallProgressNotification;
+};
+
+export type EventItemPlanDelta = EventEnvelope & {
+    type: 'item/plan/delta';
+    data: CodexPlanDeltaNotification;
+    turn_id: string;
+    item_id: string;
+    text: string;
+};
+
+export type EventItemReasoningSummaryPartAdded = EventEnvelope & {
+    type: 'item/reasoning/summaryPartAdded';
+    data: CodexReasoningSummaryPartAddedNotification;
+};
+
+export type EventItemReasoningSummaryTextDelta = EventEnvelope & {
+    type: 'item/reasoning/summaryTextDelta';
+    data: CodexReasoningSummaryTextDeltaNotification;
+    turn_id: string;
+    item_id: string;
+    text: string;
+};
+
+export type EventItemReasoningTextDelta = EventEnvelope & {
+    type: 'item/reasoning/textDelta';
+    data: CodexReasoningTextDeltaNotification;
+    turn_id: string;
+    item_id: string;
+    text: string;
+};
+
+export type EventItemStarted = EventEnvelope & {
+    type: 'item/started';
+    data: CodexItemStartedNotification;
+    turn_id: string;
+    item_id: string;
+    item_type: string;
+};
+
+export type EventMcpServerEventStreamNotification = EventEnvelope & {
+    type: 'mcpServer/event/stream/notification';
+    data: CodexMcpServerEventStreamNotification;
+};
+
+export type EventMcpServerOauthLoginCompleted = EventEnvelope & {
+    type: 'mcpServer/oauthLogin/completed';
+    data: CodexMcpServerOauthLoginCompletedNotification;
+};
+
+export type EventMcpServerStartupStatusUpdated = EventEnvelope & {
+    type: 'mcpServer/startupStatus/updated';
+    data: CodexMcpServerStatusUpdatedNotification;
+};
+
+/**
+ * The last frame of a streaming answer whose message never got a turn: it was taken out of the queue, or the core refused it. `data`: the message. Without an id, not kept.
+ */
+export type EventMessageRemoved = EventEnvelope & {
+    type: 'message/removed';
+    data: Submitted;
+};
+
+export type EventModelProviderAuthRecoveryCompleted = EventEnvelope & {
+    type: 'modelProvider/authRecoveryCompleted';
+    data: CodexAuthRecoveryNotification;
+};
+
+export type EventModelProviderAuthRecoveryStarted = EventEnvelope & {
+    type: 'modelProvider/authRecoveryStarted';
+    data: CodexAuthRecoveryNotification;
+};
+
+export type EventModelRerouted = EventEnvelope & {
+    type: 'model/rerouted';
+    data: CodexModelReroutedNotification;
+};
+
+export type EventModelSafetyBufferingUpdated = EventEnvelope & {
+    type: 'model/safetyBuffering/updated';
+    data: CodexModelSafetyBufferingUpdatedNotification;
+};
+
+export type EventModelVerification = EventEnvelope & {
+    type: 'model/verification';
+    data: CodexModelVerificationNotification;
+};
+
+/**
+ * An event of a type that this version does not know.
+ */
+export type EventOther = EventEnvelope & {
+    type: string;
+};
+
+/**
  * EventPage
  *
  * Events, oldest first. Go on with `after=next_after`; there is more while it is below
@@ -1041,7 +4132,7 @@ export type EventPage = {
     /**
      * Data
      */
-    data: Array<EventView>;
+    data: Array<Event>;
     /**
      * Next After
      */
@@ -1056,90 +4147,313 @@ export type EventPage = {
     log_id: string;
 };
 
+export type EventProcessExited = EventEnvelope & {
+    type: 'process/exited';
+    data: CodexProcessExitedNotification;
+};
+
+export type EventProcessOutputDelta = EventEnvelope & {
+    type: 'process/outputDelta';
+    data: CodexProcessOutputDeltaNotification;
+};
+
+export type EventProjectChanged = EventEnvelope & {
+    type: 'project/changed';
+    data: CodexProjectChangedNotification;
+};
+
 /**
- * EventView
- *
- * One event. `seq` is its number in the conversation and the SSE id there; `position` is
- * the SSE id on `/events`. `data` is the Codex core's own object, unchanged.
+ * The messages waiting in this conversation have changed. `data`: `{reason, submit_ids, removed, put: [{at, message}], order, length}`. To follow: take out what `removed` and `put` name, put each of `put` in at its place `at` (they rise), and where there is an `order` (of all ids), sort by it; then `length` wait. `reason` is `added`, `started`, `steered`, `edited`, `removed`, `reordered`, `cleared`, `failed`, `restored`, `waiting_for_login`, `signed_in`, `quota` (the first message waits for room in a quota), `held` (all was stopped) or `resumed`; with `failed`, `error` says why the message was given up, and `waits` of the first message says for what it waits.
  */
-export type EventView = {
+export type EventQueueChanged = EventEnvelope & {
+    type: 'queue/changed';
+    data: QueueChanged;
+};
+
+/**
+ * The running turn passed a quota and is being interrupted. `data`: `{turnId, quota, limit, used, resets_at}`; `quota` is the setting's word, such as `day.tokens`.
+ */
+export type EventQuotaExceeded = EventEnvelope & {
+    type: 'quota/exceeded';
+    data: QuotaPassed;
+};
+
+export type EventRemoteControlStatusChanged = EventEnvelope & {
+    type: 'remoteControl/status/changed';
+    data: CodexRemoteControlStatusChangedNotification;
+};
+
+/**
+ * A rule was taken back, on `/events`. `data`: `{reason, rule, by, at, held_by}`; `reason` is `removed`, `rule` its id, kind, file and text, `held_by` the conversations that go by it until they are loaded anew. A rule that was added: see `approval/resolved`.
+ */
+export type EventRulesChanged = EventEnvelope & {
+    type: 'rules/changed';
+    data: RulesChanged;
+};
+
+export type EventServerRequestResolved = EventEnvelope & {
+    type: 'serverRequest/resolved';
+    data: CodexServerRequestResolvedNotification;
+};
+
+export type EventSkillsChanged = EventEnvelope & {
+    type: 'skills/changed';
+    data: CodexSkillsChangedNotification;
+};
+
+export type EventThreadArchived = EventEnvelope & {
+    type: 'thread/archived';
+    data: CodexThreadArchivedNotification;
+};
+
+export type EventThreadAttachmentUpdated = EventEnvelope & {
+    type: 'thread/attachment/updated';
+    data: CodexThreadAttachmentUpdatedNotification;
+};
+
+export type EventThreadClosed = EventEnvelope & {
+    type: 'thread/closed';
+    data: CodexThreadClosedNotification;
+};
+
+export type EventThreadCompacted = EventEnvelope & {
+    type: 'thread/compacted';
+    data: CodexContextCompactedNotification;
+};
+
+export type EventThreadDeleted = EventEnvelope & {
+    type: 'thread/deleted';
+    data: CodexThreadDeletedNotification;
+};
+
+export type EventThreadEnvironmentConnected = EventEnvelope & {
+    type: 'thread/environment/connected';
+    data: CodexEnvironmentConnectionNotification;
+};
+
+export type EventThreadEnvironmentDisconnected = EventEnvelope & {
+    type: 'thread/environment/disconnected';
+    data: CodexEnvironmentConnectionNotification;
+};
+
+export type EventThreadGoalCleared = EventEnvelope & {
+    type: 'thread/goal/cleared';
+    data: CodexThreadGoalClearedNotification;
+};
+
+export type EventThreadGoalUpdated = EventEnvelope & {
+    type: 'thread/goal/updated';
+    data: CodexThreadGoalUpdatedNotification;
+};
+
+export type EventThreadNameUpdated = EventEnvelope & {
+    type: 'thread/name/updated';
+    data: CodexThreadNameUpdatedNotification;
+};
+
+export type EventThreadPredictionUpdated = EventEnvelope & {
+    type: 'thread/prediction/updated';
+    data: CodexThreadPredictionUpdatedNotification;
+};
+
+export type EventThreadProjectUpdated = EventEnvelope & {
+    type: 'thread/project/updated';
+    data: CodexThreadProjectUpdatedNotification;
+};
+
+export type EventThreadQueueChanged = EventEnvelope & {
+    type: 'thread/queue/changed';
+    data: CodexThreadQueueChangedNotification;
+};
+
+export type EventThreadReadStateChanged = EventEnvelope & {
+    type: 'thread/readState/changed';
+    data: CodexThreadReadStateChangedNotification;
+};
+
+export type EventThreadRealtimeClosed = EventEnvelope & {
+    type: 'thread/realtime/closed';
+    data: CodexThreadRealtimeClosedNotification;
+};
+
+export type EventThreadRealtimeError = EventEnvelope & {
+    type: 'thread/realtime/error';
+    data: CodexThreadRealtimeErrorNotification;
+};
+
+export type EventThreadRealtimeItemAdded = EventEnvelope & {
+    type: 'thread/realtime/itemAdded';
+    data: CodexThreadRealtimeItemAddedNotification;
+};
+
+export type EventThreadRealtimeItemCompleted = EventEnvelope & {
+    type: 'thread/realtime/item/completed';
+    data: CodexThreadRealtimeItemCompletedNotification;
+};
+
+export type EventThreadRealtimeItemStarted = EventEnvelope & {
+    type: 'thread/realtime/item/started';
+    data: CodexThreadRealtimeItemStartedNotification;
+};
+
+export type EventThreadRealtimeItemTranscriptDelta = EventEnvelope & {
+    type: 'thread/realtime/item/transcript/delta';
+    data: CodexThreadRealtimeItemTranscriptDeltaNotification;
+};
+
+export type EventThreadRealtimeOutputAudioDelta = EventEnvelope & {
+    type: 'thread/realtime/outputAudio/delta';
+    data: CodexThreadRealtimeOutputAudioDeltaNotification;
+};
+
+export type EventThreadRealtimeSdp = EventEnvelope & {
+    type: 'thread/realtime/sdp';
+    data: CodexThreadRealtimeSdpNotification;
+};
+
+export type EventThreadRealtimeStarted = EventEnvelope & {
+    type: 'thread/realtime/started';
+    data: CodexThreadRealtimeStartedNotification;
+};
+
+export type EventThreadRealtimeTranscriptDelta = EventEnvelope & {
+    type: 'thread/realtime/transcript/delta';
+    data: CodexThreadRealtimeTranscriptDeltaNotification;
+};
+
+export type EventThreadRealtimeTranscriptDone = EventEnvelope & {
+    type: 'thread/realtime/transcript/done';
+    data: CodexThreadRealtimeTranscriptDoneNotification;
+};
+
+export type EventThreadReverted = EventEnvelope & {
+    type: 'thread/reverted';
+    data: CodexThreadRevertedNotification;
+};
+
+export type EventThreadSettingsUpdated = EventEnvelope & {
+    type: 'thread/settings/updated';
+    data: CodexThreadSettingsUpdatedNotification;
+};
+
+export type EventThreadStarted = EventEnvelope & {
+    type: 'thread/started';
+    data: CodexThreadStartedNotification;
+};
+
+export type EventThreadStatusChanged = EventEnvelope & {
+    type: 'thread/status/changed';
+    data: CodexThreadStatusChangedNotification;
+};
+
+export type EventThreadTokenUsageUpdated = EventEnvelope & {
+    type: 'thread/tokenUsage/updated';
+    data: CodexThreadTokenUsageUpdatedNotification;
+};
+
+export type EventThreadUnarchived = EventEnvelope & {
+    type: 'thread/unarchived';
+    data: CodexThreadUnarchivedNotification;
+};
+
+/**
+ * What an interrupted turn left has been ended; not told where it left nothing. `data`: `{turnId, commands, processes}`; `commands` are those that still ran (`{itemId, command}`), `processes` those that had left their commands (`{pid, itemId, command, how}`): `how` is `terminated` (it ended when asked to), `killed` (it did not, within `interrupt_grace`) or `left` (of a core that was joined, or not to be killed). With `problem` the core could not be asked, and they may go on.
+ */
+export type EventTurnCleared = EventEnvelope & {
+    type: 'turn/cleared';
+    data: TurnCleared;
+};
+
+export type EventTurnCompleted = EventEnvelope & {
+    type: 'turn/completed';
+    data: CodexTurnCompletedNotification;
+    turn_id: string;
+    status: 'completed' | 'interrupted' | 'failed';
+};
+
+export type EventTurnDiffUpdated = EventEnvelope & {
+    type: 'turn/diff/updated';
+    data: CodexTurnDiffUpdatedNotification;
+};
+
+export type EventTurnModerationMetadata = EventEnvelope & {
+    type: 'turn/moderationMetadata';
+    data: CodexTurnModerationMetadataNotification;
+};
+
+export type EventTurnPlanUpdated = EventEnvelope & {
+    type: 'turn/plan/updated';
+    data: CodexTurnPlanUpdatedNotification;
+};
+
+/**
+ * A turn that waits for the model gave no sign for longer than `turn_silence` and is being interrupted. `data`: `{turnId, silent_seconds}`.
+ */
+export type EventTurnStalled = EventEnvelope & {
+    type: 'turn/stalled';
+    data: TurnStalled;
+};
+
+export type EventTurnStarted = EventEnvelope & {
+    type: 'turn/started';
+    data: CodexTurnStartedNotification;
+    turn_id: string;
+    status: 'inProgress';
+};
+
+export type EventWarning = EventEnvelope & {
+    type: 'warning';
+    data: CodexWarningNotification;
+};
+
+export type EventWindowsSandboxSetupCompleted = EventEnvelope & {
+    type: 'windowsSandbox/setupCompleted';
+    data: CodexWindowsSandboxSetupCompletedNotification;
+};
+
+export type EventWindowsWorldWritableWarning = EventEnvelope & {
+    type: 'windows/worldWritableWarning';
+    data: CodexWindowsWorldWritableWarningNotification;
+};
+
+/**
+ * FeedReset
+ *
+ * Where to go on; `snapshot` is the route of what to show, null on `/events`.
+ */
+export type FeedReset = {
     /**
-     * Type
+     * Reason
      */
-    type: string;
+    reason: 'ahead' | 'other_log';
     /**
-     * Conversation Id
+     * Head
      */
-    conversation_id: string | null;
+    head: number | string;
     /**
-     * At
+     * Log Id
      */
-    at: string;
+    log_id: string;
     /**
-     * Data
+     * Snapshot
      */
-    data: {
-        [key: string]: unknown;
-    };
+    snapshot: string | null;
+};
+
+/**
+ * FieldProblem
+ *
+ * One field that is not valid.
+ */
+export type FieldProblem = {
     /**
-     * Seq
+     * Field
      */
-    seq?: number | null;
+    field: string;
     /**
-     * Position
+     * Message
      */
-    position?: string | null;
-    /**
-     * Turn Id
-     */
-    turn_id?: string | null;
-    /**
-     * Item Id
-     */
-    item_id?: string | null;
-    /**
-     * Item Type
-     */
-    item_type?: string | null;
-    /**
-     * Text
-     *
-     * The text of a delta.
-     */
-    text?: string | null;
-    /**
-     * Status
-     *
-     * How a turn or an item ended.
-     */
-    status?: string | null;
-    /**
-     * Synthetic
-     *
-     * Why this server made the event.
-     */
-    synthetic?: string | null;
-    /**
-     * Folded
-     *
-     * On an item's end: deltas that it stands for in the log.
-     */
-    folded?: number | null;
-    /**
-     * Policy
-     *
-     * On turn/started: all that the turn runs under.
-     */
-    policy?: {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Core
-     *
-     * Version of the core that made `data`.
-     */
-    core?: string | null;
-    [key: string]: unknown;
+    message: string;
 };
 
 /**
@@ -1210,12 +4524,7 @@ export type Finished = {
      * Events
      */
     events: string;
-    /**
-     * Policy
-     */
-    policy: {
-        [key: string]: unknown;
-    };
+    policy: TurnPolicy;
     /**
      * Error
      */
@@ -1224,9 +4533,7 @@ export type Finished = {
     /**
      * Turn
      */
-    turn: {
-        [key: string]: unknown;
-    } | null;
+    turn: CodexTurn | null;
     /**
      * Reply
      */
@@ -1424,6 +4731,47 @@ export type InterruptedAll = {
 };
 
 /**
+ * ItemDiscarded
+ *
+ * An item that will never be finished, in its last form, with all text so far.
+ */
+export type ItemDiscarded = {
+    /**
+     * Turnid
+     */
+    turnId: string;
+    /**
+     * Itemid
+     */
+    itemId: string;
+    /**
+     * Reason
+     */
+    reason: 'retried' | 'steered' | 'interrupted' | 'failed' | 'replaced' | 'declined' | 'core_lost' | 'reverted' | 'expired';
+    item: CodexThreadItem;
+};
+
+/**
+ * ItemGap
+ *
+ * Deltas of an open item are missing.
+ */
+export type ItemGap = {
+    /**
+     * Turnid
+     */
+    turnId: string;
+    /**
+     * Itemid
+     */
+    itemId: string;
+    /**
+     * Reason
+     */
+    reason: 'not_connected' | 'log_full';
+};
+
+/**
  * ItemPage
  *
  * Ended items, oldest first; `items_before` more lie before them and `items_after` after
@@ -1490,9 +4838,256 @@ export type ItemView = {
     /**
      * Item
      */
-    item: {
-        [key: string]: unknown;
-    } | null;
+    item: CodexThreadItem | null;
+};
+
+/**
+ * An event that this server, or Codex 0.163.0, is known to send; `type` says which.
+ */
+export type KnownEvent = ({
+    type: 'account/gatewayOAuth/changed';
+} & EventAccountGatewayOAuthChanged) | ({
+    type: 'account/login/completed';
+} & EventAccountLoginCompleted) | ({
+    type: 'account/rateLimits/updated';
+} & EventAccountRateLimitsUpdated) | ({
+    type: 'account/updated';
+} & EventAccountUpdated) | ({
+    type: 'app/list/updated';
+} & EventAppListUpdated) | ({
+    type: 'approval/requested';
+} & EventApprovalRequested) | ({
+    type: 'approval/resolved';
+} & EventApprovalResolved) | ({
+    type: 'auth/required';
+} & EventAuthRequired) | ({
+    type: 'autoApprovalReview/strictReviewRequired';
+} & EventAutoApprovalReviewStrictReviewRequired) | ({
+    type: 'command/exec/outputDelta';
+} & EventCommandExecOutputDelta) | ({
+    type: 'configWarning';
+} & EventConfigWarning) | ({
+    type: 'conversation/deleted';
+} & EventConversationDeleted) | ({
+    type: 'conversation/reverted';
+} & EventConversationReverted) | ({
+    type: 'conversation/updated';
+} & EventConversationUpdated) | ({
+    type: 'core/state';
+} & EventCoreState) | ({
+    type: 'deprecationNotice';
+} & EventDeprecationNotice) | ({
+    type: 'error';
+} & EventError) | ({
+    type: 'externalAgentConfig/import/completed';
+} & EventExternalAgentConfigImportCompleted) | ({
+    type: 'externalAgentConfig/import/progress';
+} & EventExternalAgentConfigImportProgress) | ({
+    type: 'feed/reset';
+} & EventFeedReset) | ({
+    type: 'fs/changed';
+} & EventFsChanged) | ({
+    type: 'fuzzyFileSearch/sessionCompleted';
+} & EventFuzzyFileSearchSessionCompleted) | ({
+    type: 'fuzzyFileSearch/sessionUpdated';
+} & EventFuzzyFileSearchSessionUpdated) | ({
+    type: 'guardianWarning';
+} & EventGuardianWarning) | ({
+    type: 'heartbeat';
+} & EventHeartbeat) | ({
+    type: 'hook/completed';
+} & EventHookCompleted) | ({
+    type: 'hook/started';
+} & EventHookStarted) | ({
+    type: 'item/agentMessage/delta';
+} & EventItemAgentMessageDelta) | ({
+    type: 'item/autoApprovalReview/completed';
+} & EventItemAutoApprovalReviewCompleted) | ({
+    type: 'item/autoApprovalReview/started';
+} & EventItemAutoApprovalReviewStarted) | ({
+    type: 'item/commandExecution/outputDelta';
+} & EventItemCommandExecutionOutputDelta) | ({
+    type: 'item/commandExecution/terminalInteraction';
+} & EventItemCommandExecutionTerminalInteraction) | ({
+    type: 'item/completed';
+} & EventItemCompleted) | ({
+    type: 'item/discarded';
+} & EventItemDiscarded) | ({
+    type: 'item/fileChange/outputDelta';
+} & EventItemFileChangeOutputDelta) | ({
+    type: 'item/fileChange/patchUpdated';
+} & EventItemFileChangePatchUpdated) | ({
+    type: 'item/gap';
+} & EventItemGap) | ({
+    type: 'item/mcpToolCall/progress';
+} & EventItemMcpToolCallProgress) | ({
+    type: 'item/plan/delta';
+} & EventItemPlanDelta) | ({
+    type: 'item/reasoning/summaryPartAdded';
+} & EventItemReasoningSummaryPartAdded) | ({
+    type: 'item/reasoning/summaryTextDelta';
+} & EventItemReasoningSummaryTextDelta) | ({
+    type: 'item/reasoning/textDelta';
+} & EventItemReasoningTextDelta) | ({
+    type: 'item/started';
+} & EventItemStarted) | ({
+    type: 'mcpServer/event/stream/notification';
+} & EventMcpServerEventStreamNotification) | ({
+    type: 'mcpServer/oauthLogin/completed';
+} & EventMcpServerOauthLoginCompleted) | ({
+    type: 'mcpServer/startupStatus/updated';
+} & EventMcpServerStartupStatusUpdated) | ({
+    type: 'message/removed';
+} & EventMessageRemoved) | ({
+    type: 'model/rerouted';
+} & EventModelRerouted) | ({
+    type: 'model/safetyBuffering/updated';
+} & EventModelSafetyBufferingUpdated) | ({
+    type: 'model/verification';
+} & EventModelVerification) | ({
+    type: 'modelProvider/authRecoveryCompleted';
+} & EventModelProviderAuthRecoveryCompleted) | ({
+    type: 'modelProvider/authRecoveryStarted';
+} & EventModelProviderAuthRecoveryStarted) | ({
+    type: 'process/exited';
+} & EventProcessExited) | ({
+    type: 'process/outputDelta';
+} & EventProcessOutputDelta) | ({
+    type: 'project/changed';
+} & EventProjectChanged) | ({
+    type: 'queue/changed';
+} & EventQueueChanged) | ({
+    type: 'quota/exceeded';
+} & EventQuotaExceeded) | ({
+    type: 'remoteControl/status/changed';
+} & EventRemoteControlStatusChanged) | ({
+    type: 'rules/changed';
+} & EventRulesChanged) | ({
+    type: 'serverRequest/resolved';
+} & EventServerRequestResolved) | ({
+    type: 'skills/changed';
+} & EventSkillsChanged) | ({
+    type: 'thread/archived';
+} & EventThreadArchived) | ({
+    type: 'thread/attachment/updated';
+} & EventThreadAttachmentUpdated) | ({
+    type: 'thread/closed';
+} & EventThreadClosed) | ({
+    type: 'thread/compacted';
+} & EventThreadCompacted) | ({
+    type: 'thread/deleted';
+} & EventThreadDeleted) | ({
+    type: 'thread/environment/connected';
+} & EventThreadEnvironmentConnected) | ({
+    type: 'thread/environment/disconnected';
+} & EventThreadEnvironmentDisconnected) | ({
+    type: 'thread/goal/cleared';
+} & EventThreadGoalCleared) | ({
+    type: 'thread/goal/updated';
+} & EventThreadGoalUpdated) | ({
+    type: 'thread/name/updated';
+} & EventThreadNameUpdated) | ({
+    type: 'thread/prediction/updated';
+} & EventThreadPredictionUpdated) | ({
+    type: 'thread/project/updated';
+} & EventThreadProjectUpdated) | ({
+    type: 'thread/queue/changed';
+} & EventThreadQueueChanged) | ({
+    type: 'thread/readState/changed';
+} & EventThreadReadStateChanged) | ({
+    type: 'thread/realtime/closed';
+} & EventThreadRealtimeClosed) | ({
+    type: 'thread/realtime/error';
+} & EventThreadRealtimeError) | ({
+    type: 'thread/realtime/item/completed';
+} & EventThreadRealtimeItemCompleted) | ({
+    type: 'thread/realtime/item/started';
+} & EventThreadRealtimeItemStarted) | ({
+    type: 'thread/realtime/item/transcript/delta';
+} & EventThreadRealtimeItemTranscriptDelta) | ({
+    type: 'thread/realtime/itemAdded';
+} & EventThreadRealtimeItemAdded) | ({
+    type: 'thread/realtime/outputAudio/delta';
+} & EventThreadRealtimeOutputAudioDelta) | ({
+    type: 'thread/realtime/sdp';
+} & EventThreadRealtimeSdp) | ({
+    type: 'thread/realtime/started';
+} & EventThreadRealtimeStarted) | ({
+    type: 'thread/realtime/transcript/delta';
+} & EventThreadRealtimeTranscriptDelta) | ({
+    type: 'thread/realtime/transcript/done';
+} & EventThreadRealtimeTranscriptDone) | ({
+    type: 'thread/reverted';
+} & EventThreadReverted) | ({
+    type: 'thread/settings/updated';
+} & EventThreadSettingsUpdated) | ({
+    type: 'thread/started';
+} & EventThreadStarted) | ({
+    type: 'thread/status/changed';
+} & EventThreadStatusChanged) | ({
+    type: 'thread/tokenUsage/updated';
+} & EventThreadTokenUsageUpdated) | ({
+    type: 'thread/unarchived';
+} & EventThreadUnarchived) | ({
+    type: 'turn/cleared';
+} & EventTurnCleared) | ({
+    type: 'turn/completed';
+} & EventTurnCompleted) | ({
+    type: 'turn/diff/updated';
+} & EventTurnDiffUpdated) | ({
+    type: 'turn/moderationMetadata';
+} & EventTurnModerationMetadata) | ({
+    type: 'turn/plan/updated';
+} & EventTurnPlanUpdated) | ({
+    type: 'turn/stalled';
+} & EventTurnStalled) | ({
+    type: 'turn/started';
+} & EventTurnStarted) | ({
+    type: 'warning';
+} & EventWarning) | ({
+    type: 'windows/worldWritableWarning';
+} & EventWindowsWorldWritableWarning) | ({
+    type: 'windowsSandbox/setupCompleted';
+} & EventWindowsSandboxSetupCompleted);
+
+/**
+ * LeftCommand
+ *
+ * A command that still ran when its turn was interrupted.
+ */
+export type LeftCommand = {
+    /**
+     * Itemid
+     */
+    itemId: string;
+    /**
+     * Command
+     */
+    command: string;
+};
+
+/**
+ * LeftProcess
+ *
+ * A process that had left its command, and what became of it.
+ */
+export type LeftProcess = {
+    /**
+     * Itemid
+     */
+    itemId: string;
+    /**
+     * Command
+     */
+    command: string;
+    /**
+     * Pid
+     */
+    pid: number;
+    /**
+     * How
+     */
+    how: 'terminated' | 'killed' | 'left';
 };
 
 /**
@@ -1799,6 +5394,15 @@ export type NewToken = {
 };
 
 /**
+ * Nothing
+ *
+ * No fields.
+ */
+export type Nothing = {
+    [key: string]: never;
+};
+
+/**
  * OpenItemView
  *
  * An item that has not ended, with all text so far.
@@ -1816,12 +5420,7 @@ export type OpenItemView = {
      * Item Type
      */
     item_type: string | null;
-    /**
-     * Item
-     */
-    item: {
-        [key: string]: unknown;
-    };
+    item: CodexThreadItem;
 };
 
 /**
@@ -1917,6 +5516,97 @@ export type PatchConversation = {
 };
 
 /**
+ * Problem
+ *
+ * An error (RFC 9457). `code` is stable; docs/errors.md lists them all.
+ */
+export type Problem = {
+    /**
+     * Type
+     */
+    type: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Status
+     */
+    status: number;
+    /**
+     * Detail
+     */
+    detail: string;
+    code: 'agent_self_access' | 'answer_not_kept' | 'approval_ended' | 'approval_not_found' | 'bad_cursor' | 'bad_request' | 'body_timeout' | 'body_too_large' | 'config_version_conflict' | 'conflict' | 'conversation_archived' | 'conversation_busy' | 'conversation_has_forks' | 'conversation_not_found' | 'conversation_open_elsewhere' | 'core_refused' | 'core_timeout' | 'core_unavailable' | 'decision_not_offered' | 'elevate_required' | 'file_not_found' | 'file_protected' | 'file_unreadable' | 'forbidden' | 'forwarded_not_allowed' | 'headers_timeout' | 'headers_too_large' | 'host_not_allowed' | 'idempotency_key_reused' | 'image_too_large' | 'internal' | 'invalid_code' | 'invalid_image' | 'invalid_request' | 'invalid_ticket' | 'invalid_token' | 'invalid_working_directory' | 'item_not_found' | 'log_damaged' | 'login_ended' | 'login_in_progress' | 'login_issuer_failed' | 'login_not_found' | 'login_port_taken' | 'login_required' | 'login_state_mismatch' | 'mcp_server_not_found' | 'message_not_found' | 'message_reverted' | 'message_too_large' | 'method_not_allowed' | 'method_not_passed' | 'no_repository' | 'no_running_turn' | 'not_found' | 'not_json' | 'nothing_to_retry' | 'origin_not_allowed' | 'other_user' | 'outside_roots' | 'override_needs_new_turn' | 'peer_unknown' | 'queue_full' | 'quota_exceeded' | 'request_in_progress' | 'rule_not_found' | 'rule_not_removable' | 'rules_unusable' | 'scope_required' | 'skill_not_found' | 'stopping' | 'storage_full' | 'target_too_long' | 'terminal_not_found' | 'token_in_url' | 'token_name_taken' | 'token_not_found' | 'token_required' | 'tokens_unusable' | 'too_many_attempts' | 'too_many_connections' | 'too_many_requests' | 'turn_had_effects' | 'turn_not_found' | 'turn_not_steerable' | 'unauthorized' | 'unavailable' | 'unsupported_image' | 'upgrade_required' | 'upload_in_use' | 'upload_not_found' | 'uploads_full';
+    /**
+     * Request Id
+     */
+    request_id: string;
+    /**
+     * Hint
+     */
+    hint?: string | null;
+    /**
+     * Errors
+     */
+    errors?: Array<FieldProblem> | null;
+    [key: string]: unknown;
+};
+
+/**
+ * QueueChanged
+ *
+ * What has changed in the line of waiting messages.
+ */
+export type QueueChanged = {
+    /**
+     * Reason
+     */
+    reason: 'added' | 'started' | 'steered' | 'edited' | 'removed' | 'reordered' | 'cleared' | 'failed' | 'restored' | 'waiting_for_login' | 'signed_in' | 'quota' | 'held' | 'resumed';
+    /**
+     * Submit Ids
+     */
+    submit_ids: Array<string>;
+    /**
+     * Removed
+     */
+    removed: Array<string>;
+    /**
+     * Put
+     */
+    put: Array<QueuePut>;
+    /**
+     * Length
+     */
+    length: number;
+    /**
+     * Order
+     *
+     * All ids in their new order.
+     */
+    order?: Array<string>;
+    /**
+     * Error
+     *
+     * With `failed`: why it was given up.
+     */
+    error?: string;
+};
+
+/**
+ * QueuePut
+ *
+ * A waiting message, and its place in line from 0.
+ */
+export type QueuePut = {
+    /**
+     * At
+     */
+    at: number;
+    message: QueuedView;
+};
+
+/**
  * QueueView
  *
  * The waiting messages, in order.
@@ -1959,6 +5649,34 @@ export type QueuedView = {
      * Created At
      */
     created_at: string;
+};
+
+/**
+ * QuotaPassed
+ *
+ * The quota that a running turn passed; `resets_at` is null for one that never begins anew.
+ */
+export type QuotaPassed = {
+    /**
+     * Turnid
+     */
+    turnId: string;
+    /**
+     * Quota
+     */
+    quota: string;
+    /**
+     * Limit
+     */
+    limit: number;
+    /**
+     * Used
+     */
+    used: number;
+    /**
+     * Resets At
+     */
+    resets_at: string | null;
 };
 
 /**
@@ -2008,9 +5726,7 @@ export type Ran = {
     /**
      * Turn
      */
-    turn: {
-        [key: string]: unknown;
-    } | null;
+    turn: CodexTurn | null;
     /**
      * Exit Code
      */
@@ -2082,6 +5798,30 @@ export type Ready = {
 };
 
 /**
+ * RemovedRule
+ *
+ * A rule that is gone; see `RuleView`.
+ */
+export type RemovedRule = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Kind
+     */
+    kind: 'prefix' | 'network' | 'session' | 'other';
+    /**
+     * File
+     */
+    file: string | null;
+    /**
+     * Text
+     */
+    text: string;
+};
+
+/**
  * Reorder
  *
  * The waiting messages in their new order, each named once.
@@ -2118,7 +5858,7 @@ export type ResolutionView = {
     /**
      * Reason
      */
-    reason: 'answered' | 'answered_elsewhere' | 'while_not_connected' | 'expired' | 'interrupted' | 'turn_ended' | 'core_lost' | 'server_stopped' | 'unknown_method';
+    reason: 'answered' | 'answered_elsewhere' | 'while_not_connected' | 'expired' | 'interrupted' | 'turn_ended' | 'core_lost' | 'server_stopped' | 'unknown_method' | 'no_conversation';
     /**
      * At
      */
@@ -2407,6 +6147,31 @@ export type RuleView = {
 };
 
 /**
+ * RulesChanged
+ *
+ * A rule that was taken back, and the conversations that still go by it.
+ */
+export type RulesChanged = {
+    /**
+     * Reason
+     */
+    reason: 'removed';
+    rule: RemovedRule;
+    /**
+     * By
+     */
+    by: string;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Held By
+     */
+    held_by: Array<string>;
+};
+
+/**
  * Scope
  *
  * One right. A caller has any number of them; none contains another.
@@ -2627,9 +6392,7 @@ export type Snapshot = {
     /**
      * Usage
      */
-    usage: {
-        [key: string]: unknown;
-    } | null;
+    usage: CodexThreadTokenUsage | null;
     /**
      * Approvals
      */
@@ -2765,12 +6528,7 @@ export type Submitted = {
      * Events
      */
     events: string;
-    /**
-     * Policy
-     */
-    policy: {
-        [key: string]: unknown;
-    };
+    policy: TurnPolicy;
     /**
      * Error
      */
@@ -3035,6 +6793,32 @@ export type ToolText = {
 };
 
 /**
+ * TurnCleared
+ *
+ * What an interrupted turn left.
+ */
+export type TurnCleared = {
+    /**
+     * Turnid
+     */
+    turnId: string;
+    /**
+     * Commands
+     */
+    commands: Array<LeftCommand>;
+    /**
+     * Processes
+     */
+    processes: Array<LeftProcess>;
+    /**
+     * Problem
+     *
+     * Why they may go on.
+     */
+    problem?: string;
+};
+
+/**
  * TurnDiff
  *
  * What a turn changed, by the core's last word on it: its event is `seq`. `diff` is empty and
@@ -3080,9 +6864,7 @@ export type TurnEnded = {
     /**
      * Turn
      */
-    turn: {
-        [key: string]: unknown;
-    } | null;
+    turn: CodexTurn | null;
     /**
      * Reply
      */
@@ -3139,12 +6921,7 @@ export type TurnEntry = {
      */
     items_url: string;
     usage: TurnSpent | null;
-    /**
-     * Policy
-     */
-    policy: {
-        [key: string]: unknown;
-    } | null;
+    policy: TurnPolicy | null;
     /**
      * Diff
      */
@@ -3156,9 +6933,7 @@ export type TurnEntry = {
     /**
      * Turn
      */
-    turn: {
-        [key: string]: unknown;
-    } | null;
+    turn: CodexTurn | null;
 };
 
 /**
@@ -3179,6 +6954,28 @@ export type TurnPage = {
      * Turns After
      */
     turns_after: number;
+};
+
+/**
+ * TurnPolicy
+ *
+ * All that a turn runs under. `sandbox` is our word, `sandbox_policy` the core's own object.
+ */
+export type TurnPolicy = {
+    /**
+     * Model
+     */
+    model: string | null;
+    /**
+     * Reasoning Effort
+     */
+    reasoning_effort: string | null;
+    approval_policy: CodexAskForApproval;
+    /**
+     * Sandbox
+     */
+    sandbox: string;
+    sandbox_policy: CodexSandboxPolicy;
 };
 
 /**
@@ -3227,6 +7024,22 @@ export type TurnSpent = {
 };
 
 /**
+ * TurnStalled
+ *
+ * A turn that gave no sign of life for so long.
+ */
+export type TurnStalled = {
+    /**
+     * Turnid
+     */
+    turnId: string;
+    /**
+     * Silent Seconds
+     */
+    silent_seconds: number;
+};
+
+/**
  * TurnView
  *
  * A turn: the core's newest object of it and its last diff.
@@ -3243,9 +7056,7 @@ export type TurnView = {
     /**
      * Turn
      */
-    turn: {
-        [key: string]: unknown;
-    } | null;
+    turn: CodexTurn | null;
     /**
      * Diff
      */
@@ -3393,60 +7204,6 @@ export type WorkTreeDiff = {
      * Truncated
      */
     truncated: boolean;
-};
-
-/**
- * FieldProblem
- *
- * One field that is not valid.
- */
-export type FieldProblem = {
-    /**
-     * Field
-     */
-    field: string;
-    /**
-     * Message
-     */
-    message: string;
-};
-
-/**
- * Problem
- *
- * An error (RFC 9457). `code` is stable; docs/errors.md lists them all.
- */
-export type Problem = {
-    /**
-     * Type
-     */
-    type: string;
-    /**
-     * Title
-     */
-    title: string;
-    /**
-     * Status
-     */
-    status: number;
-    /**
-     * Detail
-     */
-    detail: string;
-    code: 'agent_self_access' | 'answer_not_kept' | 'approval_ended' | 'approval_not_found' | 'bad_cursor' | 'bad_request' | 'body_timeout' | 'body_too_large' | 'config_version_conflict' | 'conflict' | 'conversation_archived' | 'conversation_busy' | 'conversation_has_forks' | 'conversation_not_found' | 'conversation_open_elsewhere' | 'core_refused' | 'core_timeout' | 'core_unavailable' | 'decision_not_offered' | 'elevate_required' | 'file_not_found' | 'file_protected' | 'file_unreadable' | 'forbidden' | 'forwarded_not_allowed' | 'headers_timeout' | 'headers_too_large' | 'host_not_allowed' | 'idempotency_key_reused' | 'image_too_large' | 'internal' | 'invalid_code' | 'invalid_image' | 'invalid_request' | 'invalid_ticket' | 'invalid_token' | 'invalid_working_directory' | 'item_not_found' | 'log_damaged' | 'login_ended' | 'login_in_progress' | 'login_issuer_failed' | 'login_not_found' | 'login_port_taken' | 'login_required' | 'login_state_mismatch' | 'mcp_server_not_found' | 'message_not_found' | 'message_reverted' | 'message_too_large' | 'method_not_allowed' | 'method_not_passed' | 'no_repository' | 'no_running_turn' | 'not_found' | 'not_json' | 'nothing_to_retry' | 'origin_not_allowed' | 'other_user' | 'outside_roots' | 'override_needs_new_turn' | 'peer_unknown' | 'queue_full' | 'quota_exceeded' | 'request_in_progress' | 'rule_not_found' | 'rule_not_removable' | 'rules_unusable' | 'scope_required' | 'skill_not_found' | 'stopping' | 'storage_full' | 'target_too_long' | 'terminal_not_found' | 'token_in_url' | 'token_name_taken' | 'token_not_found' | 'token_required' | 'tokens_unusable' | 'too_many_attempts' | 'too_many_connections' | 'too_many_requests' | 'turn_had_effects' | 'turn_not_found' | 'turn_not_steerable' | 'unauthorized' | 'unavailable' | 'unsupported_image' | 'upgrade_required' | 'upload_in_use' | 'upload_not_found' | 'uploads_full';
-    /**
-     * Request Id
-     */
-    request_id: string;
-    /**
-     * Hint
-     */
-    hint?: string | null;
-    /**
-     * Errors
-     */
-    errors?: Array<FieldProblem> | null;
-    [key: string]: unknown;
 };
 
 /**

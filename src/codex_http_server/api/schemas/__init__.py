@@ -32,7 +32,7 @@ from codex_http_server.api.schemas.conversations import (
     ForkedFromView,
     Snapshot,
 )
-from codex_http_server.api.schemas.events import AllEventPage, EventPage, EventView
+from codex_http_server.api.schemas.events import AllEventPage, Event, EventPage, TurnPolicy
 from codex_http_server.api.schemas.items import (
     ItemView,
     OpenItemView,
@@ -112,8 +112,8 @@ __all__ = [
     "Credits",
     "DecisionView",
     "DeletedView",
+    "Event",
     "EventPage",
-    "EventView",
     "FieldProblem",
     "Finished",
     "ForkedFromView",
@@ -162,6 +162,7 @@ __all__ = [
     "TokenList",
     "TokenView",
     "TurnEnded",
+    "TurnPolicy",
     "TurnSpent",
     "TurnView",
     "UploadView",

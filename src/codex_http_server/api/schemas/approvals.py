@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from codex_http_server.api.schemas.base import Answer
+from codex_http_server.api.schemas.core import Request
 
 
 class DecisionView(Answer):
@@ -37,6 +38,7 @@ class ResolutionView(Answer):
         "core_lost",
         "server_stopped",
         "unknown_method",
+        "no_conversation",
     ]
     at: str
 
@@ -54,7 +56,7 @@ class ApprovalView(Answer):
     ]
     method: str
     status: Literal["pending", "resolved"]
-    request: Any
+    request: Request
     diff: str | None
     decisions: list[DecisionView]
     default: str | None

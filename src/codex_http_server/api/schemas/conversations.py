@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from codex_http_server.api.schemas.account import AuthStatus
 from codex_http_server.api.schemas.approvals import ApprovalView
 from codex_http_server.api.schemas.base import Answer
+from codex_http_server.api.schemas.core import ApprovalPolicy, SandboxPolicy, TokenUsage
 from codex_http_server.api.schemas.items import ItemView, OpenItemView, TurnView
 from codex_http_server.api.schemas.messages import QueuedView
 from codex_http_server.api.schemas.server import CoreView
@@ -40,9 +41,9 @@ class ConversationView(Answer):
     archived: bool
     model: str | None
     reasoning_effort: str | None
-    approval_policy: Any
+    approval_policy: ApprovalPolicy
     sandbox: str
-    sandbox_policy: dict[str, Any]
+    sandbox_policy: SandboxPolicy
     approval_deadline: float | None = Field(
         description="Seconds that its approvals wait; null: as the server's settings say."
     )
@@ -67,7 +68,7 @@ class Snapshot(Answer):
     items_before: int
     turns: list[TurnView]
     open_items: list[OpenItemView]
-    usage: dict[str, Any] | None
+    usage: TokenUsage | None
     approvals: list[ApprovalView]
     queue: list[QueuedView]
     core: CoreView

@@ -1,46 +1,61 @@
-"""Answers about events."""
+"""Answers about events. What each type carries: `ownevents.py` and `api/eventschemas.py`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ConfigDict, Field
 
 from codex_http_server.api.schemas.base import Answer
+from codex_http_server.api.schemas.core import ApprovalPolicy, SandboxPolicy
+from codex_http_server.events import ENVELOPE
+
+ABSENT: Final[Any] = None  # the default of a field that is left out, and never null
 
 
-class EventView(Answer):
-    """One event. `seq` is its number in the conversation and the SSE id there; `position` is
-    the SSE id on `/events`. `data` is the Codex core's own object, unchanged."""
+def told(name: str) -> str:
+    """What a field of the envelope means."""
+    return ENVELOPE[name]
+
+
+class TurnPolicy(Answer):
+    """All that a turn runs under. `sandbox` is our word, `sandbox_policy` the core's own object."""
+
+    model: str | None
+    reasoning_effort: str | None
+    approval_policy: ApprovalPolicy
+    sandbox: str
+    sandbox_policy: SandboxPolicy
+
+
+class Event(Answer):
+    """What every event has. `type` says what is in `data`. One without `position` is not in the log
+    (a frame of a stream): then it has no `seq`, `turn_id` and `item_id` either."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str
-    conversation_id: str | None
-    at: str
-    data: dict[str, Any]
-    seq: int | None = None
-    position: str | None = None
-    turn_id: str | None = None
-    item_id: str | None = None
-    item_type: str | None = None
-    text: str | None = Field(default=None, description="The text of a delta.")
-    status: str | None = Field(default=None, description="How a turn or an item ended.")
-    synthetic: str | None = Field(default=None, description="Why this server made the event.")
-    folded: int | None = Field(
-        default=None, description="On an item's end: deltas that it stands for in the log."
-    )
-    policy: dict[str, Any] | None = Field(
-        default=None, description="On turn/started: all that the turn runs under."
-    )
-    core: str | None = Field(default=None, description="Version of the core that made `data`.")
+    type: str = Field(description=told("type"))
+    conversation_id: str | None = Field(description=told("conversation_id"))
+    at: str = Field(description=told("at"))
+    core: str = Field(description=told("core"))
+    data: dict[str, Any] = Field(description=told("data"))
+    seq: int = Field(default=ABSENT, description=told("seq"))
+    position: str = Field(default=ABSENT, description=told("position"))
+    turn_id: str | None = Field(default=ABSENT, description=told("turn_id"))
+    item_id: str | None = Field(default=ABSENT, description=told("item_id"))
+    item_type: str = Field(default=ABSENT, description=told("item_type"))
+    text: str = Field(default=ABSENT, description=told("text"))
+    status: str = Field(default=ABSENT, description=told("status"))
+    synthetic: str = Field(default=ABSENT, description=told("synthetic"))
+    policy: TurnPolicy = Field(default=ABSENT, description=told("policy"))
+    folded: int = Field(default=ABSENT, description=told("folded"))
 
 
 class EventPage(Answer):
     """Events, oldest first. Go on with `after=next_after`; there is more while it is below
     `head`."""
 
-    data: list[EventView]
+    data: list[Event]
     next_after: int
     head: int
     log_id: str
@@ -49,7 +64,7 @@ class EventPage(Answer):
 class AllEventPage(Answer):
     """Events of all conversations, in the order in which they were committed."""
 
-    data: list[EventView]
+    data: list[Event]
     next_after: str
     head: str
     log_id: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from codex_http_server.api.schemas.base import Answer
+from codex_http_server.api.schemas.core import Item, Turn
 
 
 class ItemView(Answer):
@@ -17,7 +16,7 @@ class ItemView(Answer):
     status: str
     synthetic: str | None
     at: str
-    item: dict[str, Any] | None
+    item: Item | None
 
 
 class Output(Answer):
@@ -38,7 +37,7 @@ class OpenItemView(Answer):
     turn_id: str
     item_id: str
     item_type: str | None
-    item: dict[str, Any]
+    item: Item
 
 
 class TurnView(Answer):
@@ -46,7 +45,7 @@ class TurnView(Answer):
 
     turn_id: str
     status: str | None
-    turn: dict[str, Any] | None
+    turn: Turn | None
     diff: str | None
     synthetic: str | None = None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from codex_http_server.api.schemas.base import Answer
+from codex_http_server.api.schemas.core import Turn
+from codex_http_server.api.schemas.events import TurnPolicy
 
 
 class LoginNeeded(Answer):
@@ -22,7 +24,7 @@ class Submitted(Answer):
     turn_id: str | None
     status: Literal["started", "steered", "queued", "waiting_for_login", "removed", "ended"]
     events: str
-    policy: dict[str, Any]
+    policy: TurnPolicy
     error: str | None = None
     login: LoginNeeded | None = None
 
@@ -31,7 +33,7 @@ class Finished(Submitted):
     """A message whose turn has ended: the core's turn, and the agent's last words. Both are null
     where the turn was taken back since, for a retry say."""
 
-    turn: dict[str, Any] | None
+    turn: Turn | None
     reply: str | None
 
 
@@ -55,7 +57,7 @@ class Began(Answer):
 class TurnEnded(Began):
     """It has ended: the core's turn, and the agent's last words."""
 
-    turn: dict[str, Any] | None
+    turn: Turn | None
     reply: str | None
 
 
@@ -63,7 +65,7 @@ class Ran(Began):
     """The command has ended. `exit_code` is null where it was cut off; `output` is what the core
     keeps of it, head and tail of a long one."""
 
-    turn: dict[str, Any] | None
+    turn: Turn | None
     exit_code: int | None
     output: str
 
