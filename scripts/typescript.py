@@ -1,8 +1,8 @@
 """Makes and checks the TypeScript client: `python -m scripts.typescript generate` and `check`.
 
 `generate` writes clients/typescript/src/generated from openapi.json, or with `--check` only
-compares; `check` builds the package and checks it as its users get it. Where its npm packages are
-not installed, both say so and are content.
+compares; `check` builds the package and checks it as its users get it, and the types of web/, the
+page that the server serves. Where the npm packages are not installed, all say so and are content.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "clients" / "typescript"
 GENERATED = PACKAGE / "src" / "generated"
 NODE = Path(sys.prefix) / "bin" / "node"
+PAGE = ROOT / "web"
+TSC = "node_modules/typescript/lib/tsc.js"
 GENERATOR = "node_modules/@hey-api/openapi-ts/bin/run.js"
 LIMIT = 300  # seconds
 
@@ -61,6 +63,15 @@ def _write(wanted: dict[str, bytes], too_many: set[str]) -> None:
         (GENERATED / name).unlink()
 
 
+def check() -> int:
+    """Check the package, and the types of the page."""
+    status = node("scripts/check.mjs")
+    if not (PAGE / "node_modules").exists():
+        print("web: left out, its npm packages are not installed")
+        return status
+    return status or node(TSC, "-p", str(PAGE))
+
+
 def main(arguments: list[str]) -> int:
     """See the head of this file."""
     if not (PACKAGE / "node_modules").exists():
@@ -72,7 +83,7 @@ def main(arguments: list[str]) -> int:
         case ["generate", "--check"]:
             return generate(check=True)
         case ["check"]:
-            return node("scripts/check.mjs")
+            return check()
         case _:
             print("usage: python -m scripts.typescript generate [--check] | check")
             return 2

@@ -119,4 +119,4 @@ def test_our_page_may_not_be_framed(server: Server, page: Page) -> None:
         page.evaluate(LOADED, ["iframe", server.url + "/"])
         frame = page.frames[-1]
         assert frame is not page.main_frame
-        assert frame.query_selector("#message") is None
+        assert frame.query_selector("#root") is None

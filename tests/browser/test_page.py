@@ -2,238 +2,147 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import ExitStack
-from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from codex_http_server.testing.answers import Command, Drop, Gate, Patch, Reasoning, Text, ToolCall
-from tests.support.approvals import QUESTIONS, allow_all_questions, output
+from codex_http_server.testing.answers import Command, Gate, Text
+from tests.support.builtpage import needs_page
+from tests.support.chatpage import ChatPage
 from tests.support.server import Server, Site, start
-from tests.support.signin import LoginSite
 
 pytestmark = [
     pytest.mark.core,
     pytest.mark.browser,
     pytest.mark.timeout(120),
+    needs_page,
 ]
 
-# The items that the page shows for a conversation, once from its snapshot and once from all its
-# events, through the page's own reducer.
-BOTH_WAYS = """
-async (id) => {
-  const { fromSnapshot, apply, newChanges } = await import("/page/state.js");
-  const get = async (path) => (await fetch(`/conversations/${id}${path}`)).json();
-  const snapshot = await get("?include=snapshot");
-  const replayed = fromSnapshot({ ...snapshot, items: [], turns: [], open_items: [], seq: 0 });
-  for (const event of (await get("/events?after=0")).data) apply(replayed, event, newChanges());
-  const plain = (state) => [...state.turns.values()].map((turn) => [
-    turn.id, turn.status, turn.diff,
-    [...turn.items.values()].map((entry) => [entry.itemId, entry.type, entry.status, entry.item]),
-  ]);
-  return [plain(fromSnapshot(snapshot)), plain(replayed), replayed.seq === snapshot.seq];
-}
-"""
 
-
-def _open(page: Page, server: Server) -> None:
-    page.goto(f"{server.url}/?working_directory={quote(str(server.site.project))}")
-    expect(page.locator("#connection")).to_have_text("server is there")
-
-
-def _say(page: Page, text: str) -> None:
-    page.fill("#message", text)
-    page.press("#message", "Enter")
-
-
-def _id(page: Page) -> str:
-    return page.url.partition("#")[2]
+@pytest.fixture
+def chat(page: Page) -> ChatPage:
+    return ChatPage(page)
 
 
 def test_a_first_message_makes_a_conversation_and_its_answer_streams(
-    page: Page, server: Server
+    chat: ChatPage, server: Server
 ) -> None:
     gate = Gate()
-    server.site.provider.expect(Text(["Hel", gate, "lo `you`"]))
-    _open(page, server)
-    _say(page, "say <b>hello</b>")
-    expect(page.locator(".userMessage .bubble")).to_have_text("say <b>hello</b>")
-    expect(page.locator(".agentMessage")).to_contain_text("Hel")
-    expect(page.locator("#stop")).to_be_visible()
+    server.site.provider.expect(Text(["Hel", gate, "lo you"]))
+    chat.open(server)
+    expect(chat.page).to_have_title("codex-http-server")
+    chat.say("say <b>hello</b>")
+    expect(chat.said).to_have_text("say <b>hello</b>")
+    expect(chat.answers).to_have_text("Hel")
+    expect(chat.stop).to_be_visible()
     gate.open()
-    expect(page.locator(".agentMessage .prose")).to_have_text("Hello you")
-    expect(page.locator(".ending")).to_contain_text("Turn done")
-    expect(page.locator("#stop")).to_be_hidden()
-    expect(page.locator("#announce")).to_have_text("Hello `you`")
-    expect(page.locator("#connection")).to_have_text("connected")
-    expect(page.locator("#events li").last).to_contain_text("turn/completed")
+    expect(chat.answers).to_have_text("Hello you")
+    expect(chat.stop).to_be_hidden()
+    assert server.get(f"/conversations/{chat.conversation_id}")["status"] == "idle"
+    chat.expect_title("say <b>hello</b>")
 
 
-def test_a_reload_shows_the_same_as_the_stream_did(page: Page, server: Server) -> None:
-    patch = "*** Begin Patch\n*** Add File: new.txt\n+one\n+two\n*** End Patch"
-    server.site.provider.expect(Reasoning("**Thinking**\n\nabout it"), Command("echo out; exit 3"))
-    server.site.provider.expect(Patch(patch))
-    server.site.provider.expect(Text("done\n\n```\ncode\n```"))
-    _open(page, server)
-    _say(page, "work")
-    expect(page.locator(".ending")).to_contain_text("Turn done")
-    command = page.locator(".commandExecution")
-    expect(command.locator(".state")).to_contain_text("exit 3")
-    expect(command.locator(".output")).to_contain_text("out")
-    expect(page.locator(".fileChange .row.add .text")).to_have_text(["one", "two"])
-    expect(page.locator(".fileChange .row.add .sign")).to_have_text(["+", "+"])
-    expect(page.locator(".agentMessage pre")).to_have_text("code")
-    streamed = page.locator("#turns").inner_text()
-    page.reload()
-    expect(page.locator(".ending")).to_be_visible()
-    assert page.locator("#turns").inner_text() == streamed
-    snapshot, replayed, at_head = page.evaluate(BOTH_WAYS, _id(page))
-    assert snapshot == replayed
-    assert at_head
+def test_a_reload_in_mid_turn_doubles_nothing_and_lacks_nothing(
+    chat: ChatPage, server: Server
+) -> None:
+    gate = Gate()
+    server.site.provider.expect(Command("echo out"))
+    server.site.provider.expect(Text(["Half ", gate, "and whole."]))
+    chat.open(server)
+    chat.say("work")
+    expect(chat.answers).to_have_text("Half ")
+    chat.page.reload()
+    expect(chat.answers).to_have_text("Half ")
+    gate.open()
+    expect(chat.answers).to_have_text("Half and whole.")
+    expect(chat.commands).to_contain_text("out")
+    expect(chat.said).to_have_text("work")
 
 
-def test_messages_wait_are_removed_and_a_turn_is_stopped(page: Page, server: Server) -> None:
+def test_a_message_waits_and_is_sent_once_the_turn_is_stopped(
+    chat: ChatPage, server: Server
+) -> None:
     gate = Gate()
     server.site.provider.expect(Text(["first ", gate, "never"]))
     server.site.provider.expect(Text("second"))
-    _open(page, server)
-    _say(page, "one")
-    expect(page.locator(".agentMessage")).to_contain_text("first")
-    for text in ("two", "three"):
-        _say(page, text)
-        expect(page.locator("#queue li").last).to_contain_text(text)
-    page.get_by_role("button", name="Remove: three").click()
-    expect(page.locator("#queue li")).to_have_count(1)
-    page.click("#stop")
-    expect(page.locator(".broken:visible")).to_have_text("broken off (interrupted)")
-    expect(page.locator(".ending").first).to_contain_text("Turn interrupted")
-    expect(page.locator(".turn").nth(1).locator(".agentMessage .prose")).to_have_text("second")
-    expect(page.locator("#queue")).to_be_hidden()
+    chat.open(server)
+    chat.say("one")
+    expect(chat.answers).to_have_text("first ")
+    chat.say("two")
+    expect(chat.waiting).to_have_text(["two"])
+    chat.stop.click()
+    expect(chat.answers.last).to_have_text("second")
+    expect(chat.waiting).to_have_count(0)
+    expect(chat.said).to_have_text(["one", "two"])
     gate.open()
 
 
-def test_a_broken_stream_is_shown_as_progress(page: Page, server: Server) -> None:
-    server.site.provider.expect(Text(["half ", Drop()]))
-    gate = Gate()
-    server.site.provider.expect(gate, Text("whole"))
-    _open(page, server)
-    _say(page, "go")
-    expect(page.locator(".broken:visible")).to_have_text("broken off (retried)")
-    expect(page.locator(".notice.retry")).to_contain_text("retrying")
-    gate.open()
-    expect(page.locator(".agentMessage .prose").last).to_have_text("whole")
-    expect(page.locator(".notice")).to_have_count(0)
-
-
-def test_a_command_is_approved_with_a_button_that_the_core_offers(
-    page: Page, server: Server
+def test_what_the_core_asks_is_answered_and_waits_for_whoever_comes(
+    chat: ChatPage, server: Server
 ) -> None:
     made = server.site.root / "made.txt"
     server.site.provider.expect(Command(f"touch {made}", escalate=True, justification="Shall I?"))
     server.site.provider.expect(Text("done"))
-    _open(page, server)
-    _say(page, "go")
-    asked = page.locator(".approval")
-    expect(asked).to_contain_text("Shall I?")
-    buttons = asked.get_by_role("button")
-    expect(buttons).to_have_count(4)
-    amend = buttons.nth(1)
-    expect(amend).to_contain_text("without asking")
-    expect(amend).to_be_disabled()
-    expect(amend).to_have_attribute("title", re.compile("scope elevate"))
-    expect(asked.locator(".outcome")).to_contain_text("if nobody answers")
-    page.reload()  # it waits for whoever comes
-    asked.get_by_role("button", name="Accept", exact=True).click()
-    expect(asked.locator(".outcome")).to_have_text("accepted by local")
-    expect(page.locator(".ending")).to_contain_text("Turn done")
+    chat.open(server)
+    chat.say("go")
+    expect(chat.asked).to_be_visible()
+    chat.page.reload()
+    chat.decide("accept")
+    expect(chat.answers).to_have_text("done")
+    expect(chat.asked).to_have_count(0)
     assert made.exists()
-    page.reload()
-    expect(asked.locator(".outcome")).to_have_text("accepted by local")
-    expect(buttons).to_have_count(0)
 
 
-def test_a_file_change_is_declined_with_its_diff_in_view(page: Page, server: Server) -> None:
-    patch = "*** Begin Patch\n*** Add File: new.txt\n+one\n+two\n*** End Patch"
-    server.site.configure(sandbox_mode="read-only", approval_policy="on-request")
-    server.site.provider.expect(Patch(patch))
-    server.site.provider.expect(Text("then not"))
-    _open(page, server)
-    _say(page, "go")
-    asked = page.locator(".approval")
-    expect(asked.locator(".row.add .text")).to_contain_text(["one", "two"])
-    asked.get_by_role("button", name="Decline").click()
-    expect(asked.locator(".outcome")).to_have_text("declined by local")
-    expect(page.locator(".agentMessage .prose")).to_have_text("then not")
-    assert not (server.site.project / "new.txt").exists()
+def test_the_address_names_the_open_conversation_and_the_title_follows(
+    chat: ChatPage, server: Server
+) -> None:
+    first, second = (server.conversation(title=title) for title in ("First", "Second"))
+    chat.open(server)
+    chat.list.get_by_role("button", name="First").click()
+    chat.expect_title("First")
+    assert chat.conversation_id == first
+    chat.list.get_by_role("button", name="Second").click()
+    chat.expect_title("Second")
+    assert chat.conversation_id == second
+    chat.page.go_back()
+    chat.expect_title("First")
+    chat.page.goto(f"{server.url}/#{second}")  # as a bookmark
+    chat.expect_title("Second")
+    server.client.patch(f"/conversations/{second}", json={"title": "Renamed"})
+    chat.expect_title("Renamed")
 
 
-def test_a_question_is_answered_in_a_form(page: Page, site: Site) -> None:
-    allow_all_questions(site)
-    with start(site) as server:
-        server.wait_ready()
-        site.provider.expect(ToolCall("request_user_input", QUESTIONS))
-        site.provider.expect(Text("thank you"))
-        _open(page, server)
-        _say(page, "go")
-        asked = page.locator(".approval")
-        asked.get_by_role("button", name="Answer").click()
-        expect(asked.locator(".problem")).to_contain_text("must answer a question")
-        asked.get_by_label("blue").check()
-        asked.get_by_role("button", name="Answer").click()
-        expect(asked.locator(".outcome")).to_have_text("answered by local")
-        expect(page.locator(".agentMessage .prose")).to_have_text("thank you")
-        assert output(site) == '{"answers":{"colour":{"answers":["blue"]}}}'
+def test_a_refusal_is_told_in_the_servers_words(chat: ChatPage, server: Server) -> None:
+    chat.open(server)
+    chat.folder.fill("/does/not/exist")
+    chat.say("go")
+    expect(chat.problem).to_contain_text("does not exist")
+    expect(chat.problem).to_contain_text("invalid_working_directory")
 
 
-def test_a_refusal_is_told_in_the_servers_words(page: Page, server: Server) -> None:
-    _open(page, server)
-    page.fill("#directory", "/does/not/exist")
-    page.click("#create")
-    problem = page.locator("#start-problem")
-    expect(problem).to_contain_text("does not exist")
-    expect(problem).to_contain_text("invalid_working_directory")
-
-
-def test_the_page_outlives_a_restart_of_the_server(page: Page, site: Site) -> None:
+def test_the_page_outlives_a_restart_of_the_server(chat: ChatPage, site: Site) -> None:
     with ExitStack() as stack:
         first = stack.enter_context(start(site))
         first.wait_ready()
         site.provider.expect(Text("before"))
-        _open(page, first)
-        _say(page, "one")
-        expect(page.locator(".ending")).to_be_visible()
+        chat.open(first)
+        chat.say("one")
+        expect(chat.answers).to_have_text("before")
+        expect(chat.stop).to_be_hidden()
         port = first.url.rpartition(":")[2]
         first.stop()
-        expect(page.locator("#connection")).to_have_text(re.compile("reconnecting|not reachable"))
+        expect(chat.connection_lost).to_be_visible()
         site.provider.expect(Text("after"))
-        _say(page, "two")  # sent while nobody is there: tried again until it is taken
+        chat.say("two")  # sent while nobody is there: tried again until it is taken
         second = stack.enter_context(start(site, "--port", port))
         second.wait_ready()
-        expect(page.locator(".agentMessage .prose")).to_have_text(["before", "after"])
-        expect(page.locator("#connection")).to_have_text("connected")
-        expect(page.locator(".userMessage .bubble")).to_have_text(["one", "two"])
+        expect(chat.answers).to_have_text(["before", "after"])
+        expect(chat.connection_lost).to_be_hidden()
+        expect(chat.said).to_have_text(["one", "two"])
 
 
-def test_the_page_fits_a_narrow_screen(page: Page, server: Server) -> None:
-    page.set_viewport_size({"width": 400, "height": 800})
-    _open(page, server)
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    assert wide <= 400
-    expect(page.locator("#list")).to_be_hidden()
-    page.click("#list-toggle")
-    expect(page.locator("#list")).to_be_visible()
-
-
-def test_a_refused_login_says_what_to_do_and_that_the_message_waits(
-    page: Page, signed_in_site: LoginSite
-) -> None:
-    signed_in_site.provider.authorise = lambda _: 401
-    with start(signed_in_site) as server:
-        server.wait_ready()
-        _open(page, server)
-        _say(page, "hello")
-        told = page.locator(".notice", has_text="Sign in again")
-        expect(told).to_contain_text("is sent after the login")
-        expect(page.locator("#queue-list li")).to_contain_text("waits for a login")
+def test_the_page_fits_a_narrow_screen(chat: ChatPage, server: Server) -> None:
+    chat.page.set_viewport_size({"width": 400, "height": 800})
+    chat.open(server)
+    assert chat.page.evaluate("document.documentElement.scrollWidth") <= 400

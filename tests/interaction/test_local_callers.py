@@ -17,6 +17,7 @@ from codex_http_server.auth.peers import NOT_OURS, Peer
 from codex_http_server.auth.table import SCOPES
 from codex_http_server.errors import TooManyConnections
 from codex_http_server.testing.answers import Gate, Text
+from tests.support.builtpage import needs_page
 from tests.support.codes import refused
 from tests.support.commands import until
 from tests.support.raw import curl
@@ -205,8 +206,8 @@ EVERYWHERE = {
     ("method", "path", "status"),
     [
         ("GET", "/health", 200),
-        ("GET", "/", 200),
-        ("GET", "/page/page.js", 200),
+        pytest.param("GET", "/", 200, marks=needs_page),
+        pytest.param("GET", "/page/page.js", 200, marks=needs_page),
         ("GET", "/openapi.json", 200),
         ("GET", "/nowhere", 404),
         ("PUT", "/health", 405),
@@ -231,6 +232,7 @@ def test_refusals_and_streams_do_so_too(server: Server) -> None:
                 assert answer.headers.get_list(name) == [value]
 
 
+@needs_page
 def test_the_page_is_alone_in_its_window_and_asks_for_no_device(server: Server) -> None:
     headers = server.client.get("/").headers
     assert headers["cross-origin-opener-policy"] == "same-origin"

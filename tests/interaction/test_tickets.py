@@ -15,6 +15,7 @@ from codex_http_server.auth.tokenfile import TokenFile
 from codex_http_server.testing.answers import Text
 from codex_http_server.testing.reader import Reader
 from tests.support.access import bearer, make_token, token_file
+from tests.support.builtpage import PAGE_PATHS
 from tests.support.codes import refused
 from tests.support.server import Server, Site, start
 from tests.support.shared import server_at
@@ -333,7 +334,7 @@ def test_where_a_token_is_needed_only_public_routes_and_the_page_do_without(site
             assert answer.headers["www-authenticate"] == "Bearer"
         assert set(server.get("/health")) == {"status", "version"}
         assert "core" in server.get("/health", headers=good)
-        for path in ("/", "/page/page.js", "/openapi.json"):
+        for path in (*PAGE_PATHS, "/openapi.json"):
             assert server.client.get(path).status_code == 200
         assert server.get("/session") == {"via": "none", "scopes": []}
         with jar(server) as client:
