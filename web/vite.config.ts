@@ -10,6 +10,8 @@ export default defineConfig({
     alias: [
       { find: /^codex-http-client$/, replacement: `${client}/src/index.ts` },
       { find: /^codex-http-client\/react$/, replacement: `${client}/src/react/index.ts` },
+      { find: /^codex-http-client\/react\/ui$/, replacement: `${client}/src/react/ui/index.ts` },
+      { find: /^codex-http-client\/react\/ui\.css$/, replacement: `${client}/src/react/ui/codex-chat.css` },
       // The client's own React, so that there is one.
       { find: /^(react|react-dom)(\/.*)?$/, replacement: `${client}/node_modules/$1$2` },
     ],
@@ -24,6 +26,8 @@ export default defineConfig({
     license: { fileName: "licenses.md" }, // of what is bundled in
     chunkSizeWarningLimit: 2_000, // kB; tests/docs/test_built_page.py holds what a first load takes
     rolldownOptions: {
+      // "use client" is for servers that draw React, of which there is none here.
+      onwarn: (warning, warn) => (warning.code === "MODULE_LEVEL_DIRECTIVE" ? undefined : warn(warning)),
       output: {
         // The only script with a fixed name. Whoever has an old one asks for the new; the others are kept forever.
         entryFileNames: "page.js",

@@ -50,11 +50,11 @@ def test_the_page_opened_with_a_code_may_elevate_and_shows_no_code(
     assert cookie["sameSite"] == "Strict"
     assert page.evaluate("document.cookie") == ""
     chat.folder.fill(str(server.site.project))
-    chat.sandbox.select_option(LOOSE)
+    chat.choice("Sandbox").select_option(LOOSE)
     server.site.provider.expect(Text("free"))
     chat.say("go")
     expect(chat.answers).to_have_text("free")
-    made = server.get(f"/conversations/{chat.conversation_id}")
+    made = server.get(f"/conversations/{chat.id}")
     assert made["sandbox"] == LOOSE
     page.goto(server.url)
     expect(chat.loosest).to_be_enabled()
@@ -68,11 +68,11 @@ def test_the_page_without_a_code_shows_what_it_lacks_and_why(
     chat.open(server)
     expect(chat.loosest).to_be_disabled()
     expect(chat.loosest).to_contain_text("elevate")
-    chat.sandbox.select_option("read-only")
+    chat.choice("Sandbox").select_option("read-only")
     server.site.provider.expect(Text("I only look."))
     chat.say("go")
     expect(chat.answers).to_have_text("I only look.")
-    assert server.get(f"/conversations/{chat.conversation_id}")["sandbox"] == "read-only"
+    assert server.get(f"/conversations/{chat.id}")["sandbox"] == "read-only"
 
 
 def test_a_code_that_was_used_is_told_and_the_page_works_on(chat: ChatPage, server: Server) -> None:
@@ -93,10 +93,10 @@ def test_where_a_token_is_needed_the_page_says_how_to_come_in(chat: ChatPage, si
         page = chat.page
         page.goto(server.url)
         expect(chat.access).to_contain_text("codex-http-server open")
-        expect(chat.message).to_have_count(0)
+        expect(chat.box).to_have_count(0)
         folder = token_file(site).with_name("page-codes")
         page.goto(f"{server.url}/#code={leave_code(folder)}")  # in the same tab
-        expect(chat.message).to_be_visible()
+        expect(chat.box).to_be_visible()
         expect(chat.access).to_be_empty()
         assert "code" not in page.url
 
@@ -107,8 +107,9 @@ def test_a_page_whose_session_ends_while_it_is_open_says_how_to_come_in_again(
     with start(site, "--require-token") as server:
         folder = token_file(site).with_name("page-codes")
         chat.page.goto(f"{server.url}/#code={leave_code(folder)}")
-        expect(chat.message).to_be_visible()
+        expect(chat.box).to_be_visible()
         chat.page.context.clear_cookies()
         chat.folder.fill(str(site.project))
-        chat.say("go")
+        chat.box.fill("go")
+        chat.box.press("Enter")
         expect(chat.access).to_contain_text("codex-http-server open")

@@ -1,8 +1,10 @@
-"""The page at `/`, as a person uses it: the one place that knows its labels and its classes."""
+"""The chat in a browser, by what a person sees and presses; all names of its parts are here."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 from playwright.sync_api import Locator, Page, expect
@@ -10,11 +12,12 @@ from playwright.sync_api import Locator, Page, expect
 from tests.support.server import Server
 
 LOOSE = "danger-full-access"
+SCREENS = Path(__file__).resolve().parents[2] / "build" / "screens"
 
 
 @dataclass(frozen=True)
 class ChatPage:
-    """The page in a browser's tab."""
+    """A page that shows the chat."""
 
     page: Page
 
@@ -23,12 +26,7 @@ class ChatPage:
     def open(self, server: Server) -> None:
         """Load it, with the project as the folder of new conversations."""
         self.page.goto(f"{server.url}/?working_directory={quote(str(server.site.project))}")
-        expect(self.message).to_be_visible()
-
-    @property
-    def conversation_id(self) -> str:
-        """What the address names; empty where no conversation is open."""
-        return self.page.url.partition("#")[2]
+        expect(self.box).to_be_visible()
 
     def expect_title(self, conversation: str) -> None:
         """The tab is called after a conversation."""
@@ -40,83 +38,120 @@ class ChatPage:
         return self.page.locator("#access")
 
     @property
-    def list(self) -> Locator:
-        """The conversations."""
-        return self.page.get_by_role("navigation", name="Conversations")
-
-    @property
-    def problem(self) -> Locator:
-        """What did not work."""
-        return self.page.get_by_role("alert")
-
-    @property
     def connection_lost(self) -> Locator:
         """That it is being looked for."""
         return self.page.get_by_text("The connection is lost")
 
-    # --- a new one --------------------------------------------------------------------------
-
     @property
     def folder(self) -> Locator:
-        """Where it will work."""
-        return self.page.get_by_label("Working directory")
-
-    @property
-    def sandbox(self) -> Locator:
-        """What it will be allowed."""
-        return self.page.get_by_label("Sandbox")
+        """Where a new one will work."""
+        return self.choice("Working directory")
 
     @property
     def loosest(self) -> Locator:
         """The sandbox that is none, among those offered."""
-        return self.sandbox.locator(f'option[value="{LOOSE}"]')
+        return self.choice("Sandbox").locator(f'option[value="{LOOSE}"]')
 
-    # --- the conversation -------------------------------------------------------------------
+    # --- where to write ---------------------------------------------------------------------
 
     @property
-    def message(self) -> Locator:
-        """Where to write."""
+    def box(self) -> Locator:
         return self.page.get_by_label("Message", exact=True)
 
     def say(self, text: str) -> None:
-        """Write a message, and send it."""
-        self.message.fill(text)
-        self.message.press("Enter")
+        """Write a message and send it; the box is empty once it is taken."""
+        self.box.fill(text)
+        self.box.press("Enter")
+        expect(self.box).to_have_value("")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def choice(self, name: str) -> Locator:
+        return self.page.get_by_label(name, exact=True)
+
+    # --- what is said -----------------------------------------------------------------------
 
     @property
-    def stop(self) -> Locator:
-        """The button that ends a turn."""
-        return self.page.get_by_role("button", name="Stop", exact=True)
-
-    def items(self, kind: str) -> Locator:
-        """The items of one type of the core's."""
-        return self.page.locator(f'article[data-type="{kind}"]')
+    def messages(self) -> Locator:
+        return self.page.get_by_role("region", name="Messages")
 
     @property
     def said(self) -> Locator:
-        """The person's messages."""
-        return self.items("userMessage")
+        return self.page.locator(".codex-bubble")
 
     @property
     def answers(self) -> Locator:
-        """The agent's."""
-        return self.items("agentMessage")
+        return self.page.locator(".codex-agentMessage .codex-prose")
 
     @property
     def commands(self) -> Locator:
-        """What it ran."""
-        return self.items("commandExecution")
+        return self.page.locator(".codex-command")
 
     @property
-    def waiting(self) -> Locator:
-        """The messages that wait."""
-        return self.page.get_by_label("Waiting messages").locator("li")
+    def files(self) -> Locator:
+        return self.page.locator(".codex-fileChange .codex-file")
 
     @property
     def asked(self) -> Locator:
-        """What the core asks."""
-        return self.page.get_by_label("Approval", exact=True)
+        return self.page.locator(".codex-approval")
 
-    def decide(self, decision: str) -> None:
-        """Answer it."""
-        self.asked.get_by_role("button", name=decision, exact=True).click()
+    @property
+    def foot(self) -> Locator:
+        return self.page.locator(".codex-foot")
+
+    @property
+    def broken(self) -> Locator:
+        return self.page.locator(".codex-broken")
+
+    @property
+    def problem(self) -> Locator:
+        return self.page.get_by_role("alert")
+
+    @property
+    def waiting(self) -> Locator:
+        return self.page.get_by_role("region", name="Waiting messages").get_by_role("listitem")
+
+    @property
+    def status(self) -> Locator:
+        return self.page.locator(".codex-facts .codex-pill").first
+
+    @property
+    def hits(self) -> Locator:
+        """The files that are offered after an @."""
+        return self.page.get_by_role("listbox", name="Files").get_by_role("option")
+
+    # --- the list and the head --------------------------------------------------------------
+
+    @property
+    def conversations(self) -> Locator:
+        return self.page.locator("[data-conversation]")
+
+    @property
+    def title(self) -> Locator:
+        return self.page.locator(".codex-head h2")
+
+    def choose(self, name: str) -> None:
+        """Choose something of the menu of the conversation."""
+        self.page.get_by_label("More", exact=True).click()
+        self.button(name).click()
+
+    @property
+    def id(self) -> str:
+        """The conversation that the address names."""
+        self.page.wait_for_url(re.compile(r"#[\w-]{8,}$"))
+        return self.page.url.partition("#")[2]
+
+    # --- pictures ---------------------------------------------------------------------------
+
+    def shoot(self, name: str) -> None:
+        """Leave a picture of the page in build/screens, for people."""
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENS / f"{name}.png")
+
+
+def open_chat(page: Page, server: Server) -> ChatPage:
+    """Open the page, for new conversations in the project of the site."""
+    chat = ChatPage(page)
+    chat.open(server)
+    return chat

@@ -1,12 +1,14 @@
 /** The app: the chat, in the frame of a page that has an address and a title. */
 
+import "codex-http-client/react/ui.css";
+
 import { CodexClient } from "codex-http-client";
-import { CodexProvider } from "codex-http-client/react";
+import { CodexProvider, useAccount, useConversations } from "codex-http-client/react";
+import { CodexChat } from "codex-http-client/react/ui";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { askedFor, useOpen } from "./address";
-import { Chat } from "./chat";
 import { Title } from "./title";
 
 const TOKEN_REQUIRED = 401;
@@ -29,8 +31,31 @@ function App({ client }: { readonly client: CodexClient }) {
   const [id, open] = useOpen();
   return (
     <CodexProvider client={client}>
+      <header className="hidden"><h1>codex-http-server</h1></header>
       <Title id={id} />
-      <Chat conversationId={id} onConversation={open} workingDirectory={askedFor("working_directory")} />
+      <Chat id={id} onOpen={open} />
     </CodexProvider>
   );
+}
+
+interface ChatProps {
+  readonly id: string | null;
+  readonly onOpen: (id: string | null) => void;
+}
+
+function Chat({ id, onOpen }: ChatProps) {
+  const folder = askedFor("working_directory");
+  const examples = useDemo(folder) ? EXAMPLES : [];
+  return <CodexChat conversationId={id} onConversation={onOpen} workingDirectory={folder} examples={examples} />;
+}
+
+/** What the model of the offline demo understands. */
+const EXAMPLES = ["show me what you can do", "list the files", "create a file notes.txt with some text", "run echo hello"];
+
+/** Whether this is the offline demo: its model needs no login, and its folder is called after it. */
+function useDemo(asked: string): boolean {
+  const { account } = useAccount();
+  const { conversations } = useConversations();
+  const folder = asked || (conversations[0]?.working_directory ?? "");
+  return account?.reason === "provider_needs_no_login" && /\/codex-demo-[^/]+(?:\/|$)/.test(folder);
 }

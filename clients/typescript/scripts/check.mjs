@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
@@ -12,6 +12,7 @@ import { build } from "esbuild";
 const here = join(dirname(fileURLToPath(import.meta.url)), "..");
 const tool = (path) => join(here, "node_modules", path);
 const MOST = 18_000; // bytes of the whole client in a page, gzipped
+const CHAT_MOST = 360_000; // the same with the whole chat, all languages of coloured code in it apart
 const TSC = tool("typescript/lib/tsc.js");
 
 /** Run a program; what it prints is shown only where it fails. */
@@ -96,11 +97,32 @@ function checkTypes(folder, compilerOptions) {
 
 /** A bundler takes it, for a page: nothing of Node is in it, and no more than it should be. */
 async function bundle(folder) {
-  const entryPoints = files.map((name) => join(folder, name)).filter(isForPages);
-  const options = { bundle: true, minify: true, format: "esm", write: false, external: ["react"] };
-  const { outputFiles } = await build({ ...options, entryPoints, outdir: folder, jsx: "automatic" });
-  const sizes = outputFiles.map(({ contents }) => gzipSync(contents).length);
-  if (Math.max(...sizes) > MOST) throw new Error(`the client takes ${sizes} bytes, gzipped`);
+  const pages = files.map((name) => join(folder, name)).filter(isForPages);
+  const hasChat = (program) => readFileSync(program, "utf8").includes("codex-http-client/react/ui");
+  await bundleEach(folder, pages.filter((page) => !hasChat(page)), MOST);
+  await bundleEach(folder, pages.filter(hasChat), CHAT_MOST);
+}
+
+async function bundleEach(folder, entryPoints, most) {
+  const options = { bundle: true, minify: true, format: "esm", write: false, splitting: true, metafile: true };
+  const external = ["react", "react-dom"];
+  const made = await build({ ...options, external, entryPoints, outdir: folder, jsx: "automatic" });
+  const { outputs } = made.metafile;
+  const contents = new Map(made.outputFiles.map((file) => [relative(process.cwd(), file.path), file.contents]));
+  for (const [path, { entryPoint }] of Object.entries(outputs)) {
+    if (!entryPoint || !entryPoints.some((each) => each.endsWith(entryPoint.split("/").pop()))) continue;
+    const size = [...loadedBy(path, outputs)].reduce((sum, each) => sum + gzipSync(contents.get(each)).length, 0);
+    if (size > most) throw new Error(`${entryPoint} takes ${size} bytes, gzipped`);
+  }
+}
+
+/** What is loaded with an output at once, itself included. */
+function loadedBy(path, outputs, found = new Set()) {
+  found.add(path);
+  for (const { path: next, kind, external } of outputs[path].imports) {
+    if (kind === "import-statement" && !external && !found.has(next)) loadedBy(next, outputs, found);
+  }
+  return found;
 }
 
 function isForPages(program) {

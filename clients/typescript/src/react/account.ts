@@ -7,6 +7,15 @@ import type { Event, LoginInfo } from "../types.js";
 import type { Hub } from "./hub.js";
 import { ReadStore } from "./reading.js";
 
+/** After these it may be another one, or no good any more. */
+const CHANGES: ReadonlySet<string> = new Set([
+  "account/updated",
+  "account/login/completed",
+  "auth/required",
+  "auth/restored",
+  "core/state",
+]);
+
 /** The account, and what a person has to do for the login that is pending, if one is. */
 export interface AccountState {
   readonly account: AuthStatus;
@@ -23,7 +32,7 @@ export class AccountStore extends ReadStore<AccountState> {
   }
 
   protected override concerns({ type }: Event): boolean {
-    return type === "account/updated" || type === "account/login/completed" || type === "core/state";
+    return CHANGES.has(type);
   }
 
   protected override async fetch(): Promise<AccountState> {

@@ -89,6 +89,11 @@ export function useCodex(): CodexClient {
   return useStores().client;
 }
 
+/** The same, or null where there is no provider around the component. */
+export function useOptionalCodex(): CodexClient | null {
+  return useContext(Context)?.client ?? null;
+}
+
 // --- one conversation ----------------------------------------------------------------------------
 
 /** `waiting`: its turn waits for an answer of yours; `failed`: see `error`. */

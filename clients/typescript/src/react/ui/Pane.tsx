@@ -1,0 +1,73 @@
+/** One conversation, whole: head, messages, what waits, and where to write. */
+
+import { useCodex, useConversation, type UseConversation } from "../index.js";
+import { Problem, useAction } from "./action.js";
+import { Composer } from "./Composer.js";
+import { Head } from "./Head.js";
+import { Messages } from "./Messages.js";
+import { Policy, type Policies } from "./Policy.js";
+import { Queue } from "./Queue.js";
+
+interface PaneProps {
+  readonly id: string;
+  readonly scopes: readonly string[] | null;
+  readonly focus: boolean;
+  readonly onOpen: (id: string | null) => void;
+}
+
+export function Pane({ id, scopes, focus, onOpen }: PaneProps) {
+  const conversation = useConversation(id);
+  const { conversation: info, status, error, again, reconnecting, send, interrupt } = conversation;
+  const patch = usePatch(id);
+  if (status === "deleted") return <Gone onOpen={onOpen} />;
+  const running = status === "running" || status === "waiting";
+  return (
+    <>
+      {info && <Head conversation={conversation} info={info} onOpen={onOpen} />}
+      {reconnecting && (
+        <p className="codex-banner" role="status">The connection is lost. It comes back by itself; nothing gets lost.</p>
+      )}
+      <Problem error={error} onAgain={again} />
+      {info ? (
+        <Messages conversation={conversation} scopes={scopes}>
+          <Working conversation={conversation} />
+        </Messages>
+      ) : (
+        <p className="codex-messages codex-hint" role="status">{error ? "" : "Reading …"}</p>
+      )}
+      <Queue {...conversation} />
+      <Composer
+        key={id}
+        conversationId={id}
+        running={running}
+        focus={focus}
+        onSend={(message) => send(null, message)}
+        onStop={() => interrupt()}
+      >
+        <Policy of={info} scopes={scopes} disabled={patch.busy || info === null} onChange={(change) => void patch.run(change)} />
+      </Composer>
+      <Problem error={patch.error} onClose={patch.forget} />
+    </>
+  );
+}
+
+function usePatch(id: string) {
+  const client = useCodex();
+  return useAction(async (change: Policies) => client.conversation(id).patch(change));
+}
+
+/** That something is going on, while nothing of it is to be seen. */
+function Working({ conversation: { status, items } }: { readonly conversation: UseConversation }) {
+  const last = items.at(-1);
+  if (status !== "running" || (last?.status === "inProgress" && last.item_type === "agentMessage")) return null;
+  return <p className="codex-working"><i /><i /><i /> Codex is working</p>;
+}
+
+function Gone({ onOpen }: Pick<PaneProps, "onOpen">) {
+  return (
+    <div className="codex-start codex-column">
+      <h2>This conversation was deleted.</h2>
+      <button type="button" className="codex-primary" onClick={() => onOpen(null)}>New conversation</button>
+    </div>
+  );
+}

@@ -1,0 +1,64 @@
+/**
+ * What a conversation shows, row by row: each item, what is asked about it below it, and each turn's
+ * end. Pure. A row of what did not change is the same object as before, so that it is not drawn anew.
+ */
+
+import type { Approval, TurnInfo } from "../../types.js";
+import type { ChatItem } from "../conversation.js";
+import { turnEnd } from "./words.js";
+
+export type Row =
+  | { readonly kind: "item"; readonly key: string; readonly item: ChatItem }
+  | { readonly kind: "approval"; readonly key: string; readonly approval: Approval }
+  | { readonly kind: "foot"; readonly key: string; readonly turn: TurnInfo };
+
+/** What the rows are made of. */
+export interface Shown {
+  readonly items: readonly ChatItem[];
+  readonly turns: readonly TurnInfo[];
+  readonly approvals: readonly Approval[];
+}
+
+const made = new WeakMap<object, Row>();
+
+function row<Of extends object>(of: Of, make: (of: Of) => Row): Row {
+  const known = made.get(of) ?? make(of);
+  made.set(of, known);
+  return known;
+}
+
+const itemRow = (item: ChatItem): Row => ({ kind: "item", key: `i/${item.key}`, item });
+const footRow = (turn: TurnInfo): Row => ({ kind: "foot", key: `t/${turn.turn_id}`, turn });
+const approvalRow = (approval: Approval): Row => ({
+  kind: "approval",
+  key: `a/${approval.approval_id}`,
+  approval,
+});
+
+/** All rows, oldest first. */
+export function rowsOf({ items, turns, approvals }: Shown): readonly Row[] {
+  const byId = new Map(turns.map((turn) => [turn.turn_id, turn]));
+  const waiting = new Set(approvals);
+  const rows: Row[] = [];
+  const ask = (fits: (approval: Approval) => boolean) => {
+    for (const each of waiting) {
+      if (!fits(each)) continue;
+      rows.push(row(each, approvalRow));
+      waiting.delete(each);
+    }
+  };
+  items.forEach((item, index) => {
+    rows.push(row(item, itemRow));
+    const { turn_id: id, item_id } = item;
+    if (item_id) ask((each) => each.turn_id === id && each.item_id === item_id);
+    if (items[index + 1]?.turn_id === id) return;
+    ask((each) => each.turn_id === id);
+    const turn = byId.get(id ?? "");
+    byId.delete(id ?? "");
+    if (turn && turnEnd(turn)) rows.push(row(turn, footRow));
+  });
+  // Turns that say nothing of themselves but how they ended: one that failed before its first item.
+  for (const turn of byId.values()) if (turn.status === "failed") rows.push(row(turn, footRow));
+  ask(() => true);
+  return rows;
+}
