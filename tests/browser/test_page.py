@@ -132,10 +132,14 @@ def test_a_message_to_a_server_that_is_away_is_sent_once_it_is_back(page: Page, 
 def test_a_broken_stream_is_shown_and_the_answer_comes_again(
     chat: ChatPage, server: Server
 ) -> None:
+    gate = Gate()
     server.site.provider.expect(Text(["half ", Drop()]))
-    server.site.provider.expect(Text("whole"))
+    server.site.provider.expect(gate, Text("whole"))
     chat.say("go")
     expect(chat.broken).to_be_visible()
+    expect(chat.page.get_by_text("Trying again.")).to_be_visible()
+    gate.open()
+    expect(chat.page.get_by_text("Trying again.")).to_be_hidden()
     expect(chat.answers.last).to_have_text("whole")
 
 

@@ -7,10 +7,15 @@ import type {
   Cleared,
   DeleteConversationData,
   Fork,
+  GetDiffData,
   Interrupted,
   ItemPage,
   ListItemsData,
+  ListTurnsData,
   Reverted,
+  TurnDiff,
+  TurnPage,
+  WorkTreeDiff,
 } from "./generated/index.js";
 import { paged } from "./pages.js";
 import { Events, Turn, type EventsOptions } from "./streams.js";
@@ -162,6 +167,16 @@ export class Conversation {
   /** Items by pages, both ways: `before` or `after` a seq. */
   async items(wanted: ListItemsData["query"] = {}): Promise<ItemPage> {
     return await this.api.listItems({ path: this.path, query: wanted });
+  }
+
+  /** Turns by pages, both ways: `before` or `after` the seq of their start. */
+  async turns(wanted: ListTurnsData["query"] = {}): Promise<TurnPage> {
+    return await this.api.listTurns({ path: this.path, query: wanted });
+  }
+
+  /** What a turn changed, by default the newest; `of: "work_tree"`: all that git sees changed. */
+  async diff(wanted: GetDiffData["query"] = {}): Promise<TurnDiff | WorkTreeDiff> {
+    return await this.api.getDiff({ path: this.path, query: wanted });
   }
 
   /** Change its title, or what its next turns run under. */

@@ -6,7 +6,7 @@
  * recordings in tests/recordings, which the server's own fold is checked with too.
  */
 
-import type { ItemPage } from "./generated/index.js";
+import type { ItemPage, TurnEntry } from "./generated/index.js";
 import type {
   ConversationInfo,
   Event,
@@ -41,9 +41,19 @@ function coreOf(state: State, { data }: Event): State {
   return { ...state, core: { ...state.core, ...(data as Partial<State["core"]>) } };
 }
 
-/** The state with items that lie before those it has: the answer of `conversation.items`. */
-export function older(state: State, { data, items_before }: ItemPage): State {
-  return { ...state, items: [...data, ...state.items], items_before };
+/**
+ * The state with items that lie before those it has: the answer of `conversation.items`, and with the
+ * turns that they are of, as far as `conversation.turns` was asked for them.
+ */
+export function older(state: State, { data, items_before }: ItemPage, turns: readonly TurnEntry[] = []): State {
+  const known = new Set(state.turns.map(({ turn_id: id }) => id));
+  const wanted = new Set(data.map(({ turn_id: id }) => id));
+  const more = turns.filter(({ turn_id: id }) => wanted.has(id) && !known.has(id)).map(turnOf);
+  return { ...state, items: [...data, ...state.items], turns: [...more, ...state.turns], items_before };
+}
+
+function turnOf({ turn_id, status, synthetic, turn, diff }: TurnEntry): TurnInfo {
+  return { turn_id, status, synthetic, turn, diff };
 }
 
 // --- what each event changes -------------------------------------------------------------------

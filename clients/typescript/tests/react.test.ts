@@ -208,6 +208,7 @@ export const reactTests: Test[] = [
       const all = await page.until(({ hasOlder }) => !hasOlder);
       equal([all.items.length, all.items[0]?.item_type], [126, "userMessage"]);
       equal(new Set(all.items.map(({ key }) => key)).size, 126, "keys");
+      equal(all.turns.map(({ status }) => status), ["completed", "completed", "completed"], "turns");
       page.unmount();
     },
   },

@@ -8,10 +8,17 @@ import { Store } from "./store.js";
 
 const PAGE = 100; // older items fetched at once
 
-/** A conversation's state, and whether it was deleted. */
+/** That the core tries its model again: what went wrong, in its words. */
+export interface Retrying {
+  readonly turn_id: string | null;
+  readonly message: string;
+}
+
+/** A conversation's state, whether it was deleted, and what is gone once the turn goes on. */
 export interface Followed {
   readonly state: State;
   readonly deleted: boolean;
+  readonly retrying: Retrying | null;
 }
 
 export class ConversationStore extends Store<Followed> {
@@ -44,7 +51,9 @@ export class ConversationStore extends Store<Followed> {
   /** Whether that was the last event. */
   private take(event: Event): boolean {
     const deleted = event.type === "conversation/deleted";
-    if (this.data) this.change({ data: { state: reduce(this.data.state, event), deleted } });
+    if (!this.data) return deleted;
+    const { state, retrying } = this.data;
+    this.change({ data: { state: reduce(state, event), deleted, retrying: retriesAfter(retrying, event) } });
     return deleted;
   }
 
@@ -53,7 +62,7 @@ export class ConversationStore extends Store<Followed> {
   }
 
   private show(state: State): void {
-    this.change({ data: { state, deleted: false } });
+    this.change({ data: { state, deleted: false, retrying: null } });
   }
 
   /** Fetch the items before the oldest that is there; once at a time. */
@@ -67,11 +76,22 @@ export class ConversationStore extends Store<Followed> {
   private async fetchOlder(): Promise<void> {
     const before = this.data?.state.items[0]?.seq;
     if (before === undefined || !this.data?.state.items_before) return;
-    const page = await this.conversation.items({ before, limit: PAGE });
+    const span = { before, limit: PAGE };
+    const [page, turns] = await Promise.all([this.conversation.items(span), this.conversation.turns(span)]);
     // What was read anew meanwhile does not fit.
     if (this.data.state.items[0]?.seq !== before) return;
-    this.change({ data: { ...this.data, state: older(this.data.state, page) } });
+    this.change({ data: { ...this.data, state: older(this.data.state, page, turns.data) } });
   }
+}
+
+/** After an event of its turn that brings something, it goes on. */
+function retriesAfter(before: Retrying | null, event: Event): Retrying | null {
+  if (event.type === "error") {
+    const { willRetry, error } = event.data as { willRetry?: boolean; error?: { message?: string } };
+    return willRetry ? { turn_id: event.turn_id ?? null, message: error?.message ?? "" } : null;
+  }
+  const goesOn = event.type === "item/started" || event.type === "turn/completed";
+  return goesOn && before?.turn_id === event.turn_id ? null : before;
 }
 
 // --- what there is to draw ---------------------------------------------------------------------

@@ -25,11 +25,11 @@ import type {
   TurnInfo,
 } from "../types.js";
 import { AccountStore } from "./account.js";
-import { type ChatItem, chatItems, ConversationStore } from "./conversation.js";
+import { type ChatItem, chatItems, ConversationStore, type Retrying } from "./conversation.js";
 import { Hub } from "./hub.js";
 import { ListStore } from "./list.js";
 
-export type { ChatItem };
+export type { ChatItem, Retrying };
 
 /** What all components below a provider share: one stream, and what each looks at. */
 class Stores {
@@ -113,6 +113,8 @@ export interface UseConversation {
   readonly queue: readonly QueuedMessage[];
   readonly usage: State["usage"];
   readonly core: State["core"] | null;
+  /** The core tries its model again; null once the turn goes on. */
+  readonly retrying: Retrying | null;
   /** Why it is followed no more, if it is not; `again()` tries once more. */
   readonly error: Error | null;
   /** The connection was lost; it comes back by itself. */
@@ -151,6 +153,7 @@ export function useConversation(id: string): UseConversation {
     queue: state?.queue ?? NONE,
     usage: state?.usage ?? null,
     core: state?.core ?? null,
+    retrying: view.data?.retrying ?? null,
     error: view.error,
     reconnecting: view.connection === "lost",
     hasOlder: (state?.items_before ?? 0) > 0,

@@ -57,8 +57,11 @@ function usePatch(id: string) {
 }
 
 /** That something is going on, while nothing of it is to be seen. */
-function Working({ conversation: { status, items } }: { readonly conversation: UseConversation }) {
+function Working({ conversation: { status, items, retrying } }: { readonly conversation: UseConversation }) {
   const last = items.at(-1);
+  if (retrying) {
+    return <p className="codex-working" role="status"><i /><i /><i /> Trying again. {retrying.message}</p>;
+  }
   if (status !== "running" || (last?.status === "inProgress" && last.item_type === "agentMessage")) return null;
   return <p className="codex-working"><i /><i /><i /> Codex is working</p>;
 }

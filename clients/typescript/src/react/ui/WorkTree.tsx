@@ -15,11 +15,10 @@ interface WorkTreeProps {
 }
 
 export function WorkTree({ conversationId, onClose }: WorkTreeProps) {
-  const { api } = useCodex();
+  const client = useCodex();
   const [diff, setDiff] = useState<WorkTreeDiff | null>(null);
   const read = useAction(async () => {
-    const path = { conversation_id: conversationId };
-    const found = await api.getDiff({ path, query: { of: "work_tree" } });
+    const found = await client.conversation(conversationId).diff({ of: "work_tree" });
     if (found.of === "work_tree") setDiff(found);
   });
   useEffect(() => void read.run(), [conversationId]);
