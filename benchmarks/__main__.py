@@ -16,6 +16,7 @@ from benchmarks import machine, report
 from benchmarks.bench import Bench
 from benchmarks.lines import ROOT, Helper
 from benchmarks.parts import (
+    chat,
     cpu,
     latency,
     lists,
@@ -43,6 +44,7 @@ PARTS: Final[dict[str, Callable[[Bench], list[Measure]]]] = {
     "list": lists.run,
     "pages": pages.run,
     "stalled": stalled.run,
+    "chat": chat.run,
 }
 
 
