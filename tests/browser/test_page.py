@@ -192,7 +192,7 @@ def test_a_change_is_shown_with_its_lines_and_the_turns_diff(
     expect(chat.files.locator(".diff-code-delete")).to_have_text(["middle"])
     assert (server.site.project / "old.txt").read_text() == "left\ncentre\nright\n"
     chat.button("Show what it changed").click()
-    expect(chat.foot.locator(".codex-file")).to_have_count(2)
+    expect(chat.foot.locator(".codex-file code")).to_have_text(["new.txt", "old.txt"])
     chat.shoot("diff")
 
 

@@ -68,7 +68,7 @@ def test_hostile_words_are_inert(chat: ChatPage, server: Server) -> None:
     links = chat.messages.locator("a").evaluate_all("all => all.map((each) => each.href)")
     assert all(link.startswith("https://") for link in links), links
     assert all(url.startswith((server.url, "data:", "blob:")) for url in asked)
-    expect(chat.commands).to_contain_text("<b>bold</b>")
+    expect(chat.commands.get_by_role("region")).to_have_text("<b>bold</b>")
     assert chat.page.evaluate("document.documentElement.scrollWidth") <= 1300
     chat.shoot("hostile")
 

@@ -26,6 +26,7 @@ export function SignIn({ openAddress }: SignInProps) {
     <section className="codex-signin" aria-label="Sign in">
       <h3>Sign in to use Codex</h3>
       {account.detail && <p>{account.detail}</p>}
+      {account.hint && <p className="codex-hint">{account.hint}</p>}
       {login ? (
         <Pending login={login} finish={finish} cancel={cancel} />
       ) : (

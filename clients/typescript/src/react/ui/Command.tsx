@@ -6,7 +6,7 @@ import { memo, useLayoutEffect, useRef, useState } from "react";
 import { useCodex } from "../index.js";
 import type { ChatItem } from "../conversation.js";
 import { Problem, useAction } from "./action.js";
-import { commandState, count, shownCommand, str, type Json } from "./words.js";
+import { commandState, count, printed, shownCommand, str, type Json } from "./words.js";
 
 // A CommonJS module: what is in it depends on who bundles it.
 const Ansi = ((ansi as { default?: typeof ansi }).default ?? ansi) as typeof ansi;
@@ -60,7 +60,7 @@ function Output({ text, open, of }: { readonly text: string; readonly open: bool
       )}
       <Problem error={whole.error} />
       <pre ref={box} className="codex-output" tabIndex={0} role="region" aria-label="Output" onScroll={onScroll}>
-        <Ansi useClasses={true}>{shown}</Ansi>
+        <Ansi useClasses={true}>{printed(shown)}</Ansi>
       </pre>
     </>
   );

@@ -89,12 +89,12 @@ const RowView = memo(function RowView({ row, id, folder, scopes, answer }: RowPr
     case "approval":
       return <Approval approval={row.approval} scopes={scopes} answer={answer} folder={folder} />;
     case "foot":
-      return <Foot turn={row.turn} />;
+      return <Foot turn={row.turn} folder={folder} />;
   }
 });
 
 /** How a turn ended, and all that it changed. */
-function Foot({ turn }: { readonly turn: TurnInfo }) {
+function Foot({ turn, folder }: { readonly turn: TurnInfo; readonly folder: string | null }) {
   const [shown, show] = useState(false);
   const error = turnError(turn.turn);
   return (
@@ -108,7 +108,7 @@ function Foot({ turn }: { readonly turn: TurnInfo }) {
           </button>
         )}
       </p>
-      {shown && turn.diff && <Diff text={turn.diff} />}
+      {shown && turn.diff && <Diff text={turn.diff} folder={folder} />}
     </footer>
   );
 }

@@ -48,8 +48,13 @@ export function summary(parts: unknown): string {
 
 /** A path as seen from a folder. */
 export function shortPath(path: string | null | undefined, folder: string | null | undefined): string {
-  const from = folder ? `${folder.replace(/\/$/, "")}/` : null;
-  return from && path?.startsWith(from) ? path.slice(from.length) : (path ?? "");
+  if (!path || !folder) return path ?? "";
+  const from = `${folder.replace(/\/$/, "")}/`;
+  if (path.startsWith(from)) return path.slice(from.length);
+  // A turn's diff has paths from somewhere above the folder, where that is no repository (measured).
+  const parts = from.slice(1).split("/");
+  const tails = parts.slice(0, -2).map((_, index) => parts.slice(index).join("/"));
+  return path.slice(tails.find((tail) => path.startsWith(tail))?.length ?? 0);
 }
 
 /** The last part of a path, which is what people call a project by. */
@@ -65,6 +70,14 @@ export function shownCommand(item: Json): string {
   if (actions.length === 1 && actions[0]?.command) return actions[0].command;
   const command = str(item["command"]) ?? "";
   return /^\S*\/(?:ba|z|da)?sh -l?c '([^']*)'$/.exec(command)?.[1] ?? command;
+}
+
+/** What a terminal would do with more than colours: titles, cursors, links. None of it is drawn. */
+const TRICKS = /\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;?<>=]*[@-ln-~]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b\x0c\x0e-\x1a\x7f]/g;
+
+/** What a command printed, with its colours and without the rest. */
+export function printed(text: string): string {
+  return text.replace(TRICKS, "");
 }
 
 export type Mood = "busy" | "good" | "bad" | "off";
