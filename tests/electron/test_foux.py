@@ -61,7 +61,7 @@ def foux(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def app(start: Start, foux: Path) -> Iterator[App]:
     """The app, with its server ready."""
     with start(foux) as running:
-        running.page.wait("document.body.innerText.includes('Open a folder to begin.')")
+        running.page.wait("document.body.innerText.includes('What should Codex do?')")
         yield running
 
 
@@ -88,22 +88,22 @@ def test_from_the_first_start_to_an_approved_command(
         "({ dialog }, path) => { dialog.showOpenDialog = async () => ({ filePaths: [path] }); }",
         str(site.project),
     )
-    press(app, "New in a folder …")
-    app.page("waitForSelector", "textarea")
+    press(app, "Choose …")
+    app.page.wait(f"document.querySelector('input[list]').value === {json.dumps(str(site.project))}")
     gate = Gate()
     patch = "*** Begin Patch\n*** Add File: hello.txt\n+hello\n*** End Patch"
     site.provider.expect(Text(["I will ", gate, "write a file."]), Patch(patch))
     site.provider.expect(Command("touch ../beside.txt", escalate=True, justification="Asked."))
     site.provider.expect(Text("Both are there."))
     say(app, "Write hello.txt, and one beside it.")
-    shown(app, "I will ")
+    shown(app, "I will")
     gate.open()
     shown(app, "I will write a file.")
-    shown(app, "+hello")
+    app.page.wait("document.querySelector('.diff-code-insert')?.innerText === 'hello'")
     assert (site.project / "hello.txt").read_text() == "hello\n"
-    shown(app, "May Codex do this?")
+    shown(app, "Codex wants to run a command")
     screenshot(app, "approval")
-    press(app, "Yes")
+    press(app, "Allow once")
     shown(app, "Both are there.")
     until((site.root / "beside.txt").exists, "the command has run")
     screenshot(app, "done")
