@@ -9,10 +9,11 @@ PAGE_FROM = scripts/page web/index.html web/vite.config.ts $(shell find web/src 
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help install demo test soak check gen docs format bench wheel lock clean
+.PHONY: help install electron demo test soak check gen docs format bench wheel lock clean
 
 help:
 	@echo "make install   create .venv and install everything (Python 3.11 or newer)"
+	@echo "make electron  fetch the Electron that the tests run on (110 MB; they do it themselves, too)"
 	@echo "make demo      try the server offline: the real core, a scripted model"
 	@echo "make test      run the tests; skipped ones are listed with their reasons"
 	@echo "make soak      the chaos test until 200 kills; writes benchmarks/results/soak-*.json"
@@ -35,6 +36,9 @@ $(STAMP): pyproject.toml requirements-dev.lock clients/typescript/package-lock.j
 # Anew whenever something that it is made of has changed; it takes about two seconds.
 $(PAGE): $(STAMP) $(PAGE_FROM)
 	@scripts/page
+
+electron: install
+	@PATH="$$PWD/$(BIN):$$PATH" node desktop/test/get-electron.mjs desktop/.electron
 
 demo: install
 	$(BIN)/codex-http-server demo $(ARGS)
@@ -80,5 +84,6 @@ lock: install
 clean:
 	rm -rf clients/typescript/node_modules clients/typescript/dist clients/typescript/build
 	rm -rf web/node_modules src/codex_http_server/api/page
+	rm -rf desktop/.electron desktop/node_modules desktop/dist
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import driven, leaks, order
+from tests.support import driven, leaks, order, unexercised
 from tests.support.server import Server, Site, start
 from tests.support.shared import lent, server_at, site_at, watched
 from tests.support.signin import LoginSite
@@ -24,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     interrupted, also where the run itself can't be, as in the background of a script."""
     config.pluginmanager.register(leaks)
     config.pluginmanager.register(driven)
+    config.pluginmanager.register(unexercised)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("SIGQUIT", "SIGHUP"):

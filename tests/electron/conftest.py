@@ -17,6 +17,7 @@ from tests.support.electron import SMALL, App, find_electron, screen, shows
 from tests.support.server import Site
 from tests.support.shared import site_at
 from tests.support.typescript import PACKAGE, is_installed, node
+from tests.support.unexercised import UNEXERCISED
 
 Start: TypeAlias = Callable[..., AbstractContextManager[App]]
 
@@ -26,7 +27,7 @@ def electron() -> Path:
     """Its program."""
     program, why = find_electron()
     if program is None:
-        pytest.skip(f"Electron itself is not exercised: {why}")
+        pytest.skip(f"{UNEXERCISED}: {why}")
     return program
 
 

@@ -43,11 +43,12 @@ ENDS: list[Callable[[App], None]] = [
     quit_app,
     lambda app: app.process.send_signal(signal.SIGTERM),
     lambda app: app.process.send_signal(signal.SIGINT),
+    lambda app: app.main("() => void setTimeout(() => process.crash())"),
     lambda app: app.process.kill(),
 ]
 
 
-@pytest.mark.parametrize("end", ENDS, ids=["quit", "SIGTERM", "SIGINT", "SIGKILL"])
+@pytest.mark.parametrize("end", ENDS, ids=["quit", "SIGTERM", "SIGINT", "crash", "SIGKILL"])
 def test_however_the_app_ends_nothing_is_left(
     app: App, site: Site, end: Callable[[App], None]
 ) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.commands import until
-from tests.support.electron import App
+from tests.support.electron import App, Page
 from tests.support.server import Site
 
 pytestmark = [pytest.mark.core, pytest.mark.timeout(180)]
@@ -89,6 +89,45 @@ def test_a_foreign_page_gets_nothing(shared: App, foreign: str, shared_site: Sit
     assert set(page.evaluate(tried, body)) <= {401, 0}
     assert "not use" in page.evaluate("() => codex.getKey().catch(({ message }) => message)")
     assert shared.page.evaluate("() => api('/conversations')")["body"]["data"] == []
+
+
+def opened(app: App, url: str) -> Page:
+    """A further window, in which frames have the preload script too."""
+    number = len(app.do("windows"))
+    app.main(
+        """({ BrowserWindow }, url) => {
+             const webPreferences = { ...codex.webPreferences, nodeIntegrationInSubFrames: true };
+             const window = new BrowserWindow({ webPreferences });
+             return window.loadURL(url);
+        }""",
+        url,
+    )
+    return app.window(number)
+
+
+def test_frames_get_nothing(shared: App, foreign: str) -> None:
+    asked = """async (url) => {
+      const frame = document.createElement("iframe");
+      const there = new Promise((resolve) => frame.addEventListener("load", resolve));
+      if (url) frame.src = url;
+      else frame.srcdoc = "<p>A frame within.";
+      document.body.append(frame); // only now: an empty one would be loaded first
+      await there;
+      try {
+        const { codex } = frame.contentWindow; // throws where it is of another origin
+        if (!codex) return "nothing";
+        const calls = [codex.checkHealth(), codex.getKey()];
+        return (await Promise.allSettled(calls)).map(({ reason }) => reason?.message);
+      } catch (error) {
+        return error.name;
+      }
+    }"""
+    own = opened(shared, "codex://app/")
+    assert own.evaluate(asked, "") == ["This page may not use Codex."] * 2
+    other = opened(shared, foreign)
+    assert other.evaluate(asked, "") == ["This page may not use Codex."] * 2
+    # And it can't show the app's page within itself.
+    assert other.evaluate(asked, "codex://app/") == "SecurityError"
 
 
 def test_permissions_are_few(shared: App) -> None:

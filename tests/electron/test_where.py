@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from codex_http_server.testing.answers import Text
 from tests.electron.conftest import Start
 from tests.support.commands import until
-from tests.support.electron import conversation, send, shows
+from tests.support.electron import SERVE, conversation, send, shows
 from tests.support.server import Site, gone
 from tests.support.server import start as start_server
 
@@ -70,10 +72,26 @@ def test_a_missing_command_is_named(start: Start, site: Site) -> None:
         shows(app, "ENOENT")
 
 
+def program(site: Site, *lines: str) -> dict[str, str]:
+    """An environment in which the server is started by a script."""
+    path = site.root / "script"
+    path.write_text("\n".join(["#!/bin/sh", *lines]))
+    path.chmod(0o755)
+    return {"CODEX_SERVER_COMMAND": str(path)}
+
+
+def test_a_start_that_is_slow_is_waited_for(start: Start, site: Site) -> None:
+    gate = site.root / "gate"
+    os.mkfifo(gate)
+    wait = f"echo unpacking >&2; read line < {shlex.quote(str(gate))}"
+    with start(environment=program(site, wait, f'exec {SERVE} "$@"')) as app:
+        shows(app, "starting: Codex is still starting (10 s).")
+        assert app.page.evaluate("async () => (await codex.getState()).log") == ["unpacking"]
+        gate.write_text("go on\n")
+        shows(app, "ready: started")
+
+
 def test_a_start_that_never_ends_is_given_up(start: Start, site: Site) -> None:
-    deaf = site.root / "deaf"
-    deaf.write_text("#!/bin/sh\necho unpacking >&2\nexec sleep 100\n")
-    deaf.chmod(0o755)
-    with start(environment={"CODEX_SERVER_COMMAND": str(deaf), "PATIENCE": "12"}) as app:
-        shows(app, "Codex is still starting (10 s).")
-        shows(app, "failed: The server did not listen within 12 s.")
+    deaf = program(site, "exec sleep 100")
+    with start(environment=deaf | {"PATIENCE": "2"}) as app:
+        shows(app, "failed: The server did not listen within 2 s.")

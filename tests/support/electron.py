@@ -143,12 +143,12 @@ class App:
         self.page = Page(self, 0)
 
     def do(self, what: str, **arguments: Json) -> Json:
-        """Have the driver do something; what comes of it."""
+        """Have the driver do something; what comes of it. `limit`: milliseconds it may wait."""
         number = next(self._numbers)
         assert self._driver.stdin is not None
         self._driver.stdin.write(json.dumps({"id": number, "do": what, **arguments}) + "\n")
         self._driver.stdin.flush()
-        line = self._answers.get(timeout=STEP)
+        line = self._answers.get(timeout=STEP + arguments.get("limit", 0) / 1000)
         assert line is not None, f"the driver has ended: {''.join(self.log[-20:])}"
         answer = json.loads(line)
         assert answer["id"] == number
