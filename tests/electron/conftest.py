@@ -16,7 +16,7 @@ import pytest
 from tests.support.electron import SMALL, App, find_electron, screen, shows
 from tests.support.server import Site
 from tests.support.shared import site_at
-from tests.support.typescript import PACKAGE, is_installed, node
+from tests.support.typescript import PACKAGE, build, is_installed
 from tests.support.unexercised import UNEXERCISED
 
 Start: TypeAlias = Callable[..., AbstractContextManager[App]]
@@ -43,7 +43,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small app, whose page has the package as it is now."""
     if not is_installed():
         pytest.skip("the npm packages are not installed")
-    node("scripts/build.mjs", "--without-types")
+    build()
     folder = tmp_path_factory.mktemp("small") / "app"
     shutil.copytree(SMALL, folder)
     shutil.copytree(PACKAGE / "dist", folder / "page" / "client")

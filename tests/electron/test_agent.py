@@ -12,19 +12,12 @@ import pytest
 from codex_http_server.testing.answers import Command, Gate, Text
 from tests.electron.conftest import Start
 from tests.support.commands import until
-from tests.support.electron import App, conversation, send, server_of, shows
+from tests.support.electron import SPY, App, conversation, send, server_of, shows
 from tests.support.server import Site, gone
 from tests.support.signin import LoginSite, browser_ports
 
 pytestmark = [pytest.mark.core, pytest.mark.timeout(180)]
 
-SPY = """({ shell, Notification }) => {
-  globalThis.opened = [];
-  shell.openExternal = async (url) => void opened.push(url);
-  globalThis.notices = [];
-  Notification.isSupported = () => true;
-  Notification.prototype.show = function () { notices.push(this); };
-}"""
 # Putting a window away as an icon needs a window manager; the screen of the tests has none.
 HIDE = "({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].hide()"
 HIDDEN = "({ BrowserWindow }) => !BrowserWindow.getAllWindows()[0].isVisible()"

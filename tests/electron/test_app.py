@@ -7,13 +7,21 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from codex_http_server.testing.answers import Gate, Text
 from tests.support.commands import until
-from tests.support.electron import App, conversation, send, server_of, shows
-from tests.support.server import Site, core_record, gone
+from tests.support.electron import (
+    App,
+    all_of,
+    conversation,
+    crash,
+    quit_app,
+    send,
+    server_of,
+    shows,
+)
+from tests.support.server import Site, gone
 
 pytestmark = [pytest.mark.core, pytest.mark.timeout(180)]
 
@@ -34,16 +42,11 @@ def test_the_app_starts_its_server_and_an_answer_streams_into_the_page(
     assert app.do("problems") == []
 
 
-def quit_app(app: App) -> None:
-    # It answers before it quits: what quits can't answer any more.
-    app.main("({ app }) => void setTimeout(() => app.quit())")
-
-
 ENDS: list[Callable[[App], None]] = [
     quit_app,
     lambda app: app.process.send_signal(signal.SIGTERM),
     lambda app: app.process.send_signal(signal.SIGINT),
-    lambda app: app.main("() => void setTimeout(() => process.crash())"),
+    crash,
     lambda app: app.process.kill(),
 ]
 
@@ -55,9 +58,7 @@ def test_however_the_app_ends_nothing_is_left(
     site.provider.expect(Text(["begun", Gate()]))
     send(app, conversation(app, site))
     app.page.wait("seen.pieces.join('') === 'begun'")
-    record = core_record(site)
-    processes = [app.process, *app.children(), server_of(app)]
-    processes += [psutil.Process(record["pid"]), psutil.Process(record["keeper"]["pid"])]
+    processes = all_of(app, site, server_of(app))
     end(app)
     until(lambda: all(map(gone, processes)), "everything has ended", 15)
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,25 +13,16 @@ import pytest
 
 from codex_http_server.testing.answers import Command, Gate, Patch, Text
 from tests.electron.conftest import Start
+from tests.support.chatwindow import ASKS, EMPTY, YES, begin, press, say, shown
 from tests.support.commands import until
 from tests.support.electron import DESKTOP, App, conversation, send, shows
 from tests.support.server import Site, gone
-from tests.support.typescript import NODE, PACKAGE, is_installed, node
+from tests.support.typescript import PACKAGE, build, is_installed, run
 
 pytestmark = [pytest.mark.core, pytest.mark.timeout(180)]
 
 FILES = ["main.js", "index.html", "build.mjs", "src"]
-NPM = str(NODE.parent / "npm")
 FROM_HERE = ["react", "react-dom", "scheduler", "esbuild", "@esbuild"]  # without a registry
-
-
-def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
-    """Run a program; what it prints."""
-    done = subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +30,9 @@ def foux(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The app's folder, built."""
     if not is_installed():
         pytest.skip("the npm packages are not installed")
-    node("scripts/build.mjs")
+    build()
     folder = tmp_path_factory.mktemp("foux")
-    run(NPM, "pack", "--silent", "--pack-destination", str(folder), cwd=PACKAGE)
+    run("npm", "pack", "--silent", "--pack-destination", str(folder), cwd=PACKAGE)
     (tarball,) = folder.glob("*.tgz")
     for name in FILES:
         copy = shutil.copytree if (DESKTOP / name).is_dir() else shutil.copy
@@ -50,10 +40,10 @@ def foux(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about = json.loads((DESKTOP / "package.json").read_text())
     del about["dependencies"], about["devDependencies"]
     (folder / "package.json").write_text(json.dumps(about))
-    run(NPM, "install", "--offline", "--no-audit", "--omit=peer", str(tarball), cwd=folder)
+    run("npm", "install", "--offline", "--no-audit", "--omit=peer", str(tarball), cwd=folder)
     for name in FROM_HERE:
         (folder / "node_modules" / name).symlink_to(PACKAGE / "node_modules" / name)
-    run(str(NODE), "build.mjs", cwd=folder)
+    run("node", "build.mjs", cwd=folder)
     return folder
 
 
@@ -61,35 +51,14 @@ def foux(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def app(start: Start, foux: Path) -> Iterator[App]:
     """The app, with its server ready."""
     with start(foux) as running:
-        running.page.wait("document.body.innerText.includes('What should Codex do?')")
+        shown(running, EMPTY)
         yield running
-
-
-def shown(app: App, text: str) -> None:
-    """Wait until the page shows a text."""
-    app.page.wait(f"document.body.innerText.includes({json.dumps(text)})")
-
-
-def press(app: App, name: str) -> None:
-    """Press the button of this name."""
-    app.page("click", f'button:text-is("{name}")')
-
-
-def say(app: App, text: str) -> None:
-    """Type a message and send it."""
-    app.page("fill", "textarea", text)
-    press(app, "Send")
 
 
 def test_from_the_first_start_to_an_approved_command(
     app: App, site: Site, screenshot: Callable[[App, str], None]
 ) -> None:
-    app.main(
-        "({ dialog }, path) => { dialog.showOpenDialog = async () => ({ filePaths: [path] }); }",
-        str(site.project),
-    )
-    press(app, "Choose …")
-    app.page.wait(f"document.querySelector('input[list]').value === {json.dumps(str(site.project))}")
+    begin(app, site)
     gate = Gate()
     patch = "*** Begin Patch\n*** Add File: hello.txt\n+hello\n*** End Patch"
     site.provider.expect(Text(["I will ", gate, "write a file."]), Patch(patch))
@@ -101,9 +70,9 @@ def test_from_the_first_start_to_an_approved_command(
     shown(app, "I will write a file.")
     app.page.wait("document.querySelector('.diff-code-insert')?.innerText === 'hello'")
     assert (site.project / "hello.txt").read_text() == "hello\n"
-    shown(app, "Codex wants to run a command")
+    shown(app, ASKS)
     screenshot(app, "approval")
-    press(app, "Allow once")
+    press(app, YES)
     shown(app, "Both are there.")
     until((site.root / "beside.txt").exists, "the command has run")
     screenshot(app, "done")
@@ -111,15 +80,19 @@ def test_from_the_first_start_to_an_approved_command(
 
 
 def test_a_server_that_the_app_brings_along_is_set_up_at_its_first_start(
-    start: Start, site: Site, tmp_path: Path
+    start: Start, site: Site, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     brought = tmp_path / "brought along"
     script = DESKTOP / "packaging" / "python.mjs"
-    env = os.environ | {"PATH": f"{NODE.parent}:{os.environ['PATH']}", "UV_NO_PROGRESS": "1"}
-    run(str(NODE), str(script), str(DESKTOP.parent), str(brought), cwd=tmp_path, env=env)
-    cache = run(str(NODE.parent / "uv"), "cache", "dir", cwd=tmp_path, env=env).strip()
-    told = {"PYTHON_FOLDER": str(brought), "CODEX_SERVER_COMMAND": "", "UV_CACHE_DIR": cache}
-    with start(environment=told | indexes()) as app:
+    run("node", str(script), str(DESKTOP.parent), str(brought), cwd=tmp_path, UV_NO_PROGRESS="1")
+    # What was not fetched before is fetched now: the app knows nothing of this machine's ways out.
+    warm = {"UV_PROJECT_ENVIRONMENT": str(tmp_path_factory.mktemp("warm"))}
+    run("uv", "sync", "--frozen", "--no-dev", "--project", str(brought), cwd=tmp_path, **warm)
+    cache = run("uv", "cache", "dir", cwd=tmp_path).strip()
+    known = {"UV_CACHE_DIR": cache, "UV_OFFLINE": "1"} | indexes()
+    with start(
+        environment=known | {"PYTHON_FOLDER": str(brought), "CODEX_SERVER_COMMAND": ""}
+    ) as app:
         shows(app, "ready: started", timeout=100)
         site.provider.expect(Text(["begun", Gate()]))
         send(app, conversation(app, site))

@@ -11,7 +11,7 @@ from codex_http_server.testing.answers import Text
 from tests.support.electron import SERVE
 from tests.support.prompter import Prompter
 from tests.support.shared import site_at
-from tests.support.typescript import PACKAGE, is_installed, judge, node
+from tests.support.typescript import PACKAGE, build, is_installed, judge, node
 
 pytestmark = [
     pytest.mark.core,
@@ -21,7 +21,7 @@ pytestmark = [
 
 
 def test_without_electron(tmp_path: Path) -> None:
-    node("scripts/build.mjs", "--without-types")
+    build()
     program = PACKAGE / "build" / "tests" / "electron.js"
     with site_at(tmp_path) as site, Prompter(site, program, serves=False) as prompter:
         site.provider.script = lambda request: [Text("It goes on.")]

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ import playwright
 import psutil
 
 from tests.support.leaks import WATCH
-from tests.support.server import Site
+from tests.support.server import Site, core_record
 from tests.support.typescript import NODE, PACKAGE
 
 Json = Any
@@ -232,3 +232,33 @@ def send(app: App, conversation_id: str, message: str = "go on") -> None:
 def server_of(app: App) -> psutil.Process:
     """The process of the app's server."""
     return psutil.Process(app.main("() => codex.backend.server.pid"))
+
+
+# --- from outside ----------------------------------------------------------------------------
+
+# Of what would be seen outside the app, nothing is shown; what would have been is noted.
+SPY = """({ shell, Notification }) => {
+  globalThis.opened = [];
+  shell.openExternal = async (url) => void opened.push(url);
+  globalThis.notices = [];
+  Notification.isSupported = () => true;
+  Notification.prototype.show = function () { notices.push(this); };
+}"""
+
+
+def quit_app(app: App) -> None:
+    """Quit it, as its menu does. It answers before: what quits can't answer any more."""
+    app.main("({ app }) => void setTimeout(() => app.quit())")
+
+
+def crash(app: App) -> None:
+    """Have its main process die of a fault."""
+    with suppress(AssertionError):  # it may be dead before it has answered
+        app.main("() => void setTimeout(() => process.crash())")
+
+
+def all_of(app: App, site: Site, server: psutil.Process) -> list[psutil.Process]:
+    """Every process that is there because of the app: its own, the server's, the core's."""
+    record = core_record(site)
+    cores = [psutil.Process(record["pid"]), psutil.Process(record["keeper"]["pid"])]
+    return [app.process, *app.children(), server, *server.children(recursive=True), *cores]

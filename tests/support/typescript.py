@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import os
 import subprocess
 import sys
@@ -18,19 +20,39 @@ def is_installed() -> bool:
     return NODE.exists() and (PACKAGE / "node_modules" / "esbuild").exists()
 
 
-def node(*arguments: str, **environment: str) -> str:
-    """Run a program of the package; what it prints. Fails with what it says where it fails."""
+def run(*command: str, cwd: Path, **environment: str) -> str:
+    """Run a program, with the node, npm and uv of the project; what it prints. Fails with what it
+    says where it fails."""
+    path = f"{NODE.parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        [str(NODE), *arguments],
-        cwd=PACKAGE,
-        env=os.environ | environment,
+        command,
+        cwd=cwd,
+        env=os.environ | {"PATH": path} | environment,
         capture_output=True,
         text=True,
         timeout=TIME,
         check=False,
     )
-    assert done.returncode == 0, f"{arguments[0]}: {done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def node(*arguments: str, **environment: str) -> str:
+    """Run a program of the package; what it prints."""
+    return run(str(NODE), *arguments, cwd=PACKAGE, **environment)
+
+
+@functools.cache
+def build() -> None:
+    """Build the package as it is now, without its types: once for a run, whose workers share it."""
+    this_run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
+    stamp = PACKAGE / "build" / "test-run"
+    stamp.parent.mkdir(exist_ok=True)
+    with stamp.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != this_run:
+            node("scripts/build.mjs", "--without-types")
+            stamp.write_text(this_run)
 
 
 def judge(results: list[dict[str, Any]]) -> None:

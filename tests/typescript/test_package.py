@@ -24,7 +24,7 @@ from tests.support.prompter import Prompter
 from tests.support.recordings import NAMES, recording, states
 from tests.support.shared import site_at, watched
 from tests.support.signin import LoginSite
-from tests.support.typescript import NODE, PACKAGE, is_installed, judge, node
+from tests.support.typescript import NODE, PACKAGE, build, is_installed, judge, node
 
 pytestmark = [
     pytest.mark.core,
@@ -56,7 +56,7 @@ def answer(request: ModelRequest) -> Sequence[Step]:
 @pytest.fixture(scope="module", autouse=True)
 def built() -> None:
     """The package as it is now."""
-    node("scripts/build.mjs", "--without-types")
+    build()
 
 
 @pytest.fixture(scope="module")

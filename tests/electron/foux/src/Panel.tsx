@@ -1,0 +1,1 @@
+export const Panel = () => <p>Here will be a chat.</p>;
