@@ -14,6 +14,7 @@ from codex_http_server.eventlog.fold import CHUNK, chunks, fold_all
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, Event, raw
 from codex_http_server.records import ConversationRecord
+from tests.support.oldlog import before_the_ledger
 
 
 @pytest.fixture
@@ -190,14 +191,7 @@ async def test_a_log_from_before_the_fold_is_folded_when_it_is_opened(tmp_path: 
         """ '{"item":{"text":"Hello"}}')"""
     )
     old.execute("UPDATE conversation SET last_seq = 900, reserved = 900")
-    old.execute("DROP INDEX conversation_fork")
-    old.execute("ALTER TABLE conversation DROP COLUMN forked_from")
-    old.execute("DROP INDEX event_turn")
-    old.execute("DROP INDEX conversation_thread")
-    old.execute("DROP TABLE reverted")
-    old.execute("DROP TABLE deleted")
-    old.execute("DROP TABLE approval")
-    old.execute("DROP TABLE turn")
+    before_the_ledger(old)
     old.execute("DROP TABLE output")
     old.execute("ALTER TABLE event DROP COLUMN folded")
     old.execute("PRAGMA user_version=1")

@@ -20,6 +20,7 @@ from codex_http_server.records import (
     TurnRecord,
 )
 from tests.support.drafts import NOW, said, turn_completed, turn_started
+from tests.support.oldlog import before_the_ledger
 
 MINUTE = 60_000
 
@@ -165,15 +166,7 @@ async def write_old(folder: Path) -> None:
     await log.durable()
     log.close()
     old = sqlite3.connect(folder / "log.db")
-    old.execute("DROP INDEX conversation_fork")
-    old.execute("ALTER TABLE conversation DROP COLUMN forked_from")
-    old.execute("DROP INDEX event_turn")
-    old.execute("DROP INDEX conversation_thread")
-    old.execute("DROP TABLE reverted")
-    old.execute("DROP TABLE deleted")
-    old.execute("DROP TABLE approval")
-    old.execute("DROP TABLE turn")
-    old.execute("PRAGMA user_version=2")
+    before_the_ledger(old)
     old.commit()
     old.close()
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from codex_http_server.db import READERS
-from codex_http_server.eventlog.base import ConversationFilter, Span
+from codex_http_server.eventlog.base import ConversationFilter, SearchFilter, Span
+from codex_http_server.eventlog.search.query import Word
 from codex_http_server.eventlog.sqlite import SqliteLog
 from codex_http_server.events import Draft, raw
 from codex_http_server.records import ConversationRecord
@@ -50,6 +51,10 @@ CALLS: list[Callable[[SqliteLog], Any]] = [
     lambda log: log.approval("x"),
     lambda log: log.unfinished(),
     lambda log: log.conversations(ConversationFilter(waiting=True), None, 10),
+    lambda log: log.search(SearchFilter((Word("x", False),), ("title", "answer")), None, 10),
+    lambda log: log.search(
+        SearchFilter((Word("x", False),), ("answer",), ("a", "b"), "/", False), 9, 10
+    ),
 ]
 OPEN = "INDEX approval_open"  # holds only those that have not ended
 

@@ -176,6 +176,8 @@ ROWS: Final[dict[Operation, Codes]] = {
     # events
     ("GET", f"{_ONE}/events"): THERE | {"bad_cursor"},
     ("GET", "/events"): THERE | {"bad_cursor"},
+    # search
+    ("GET", "/search"): THERE | {"bad_cursor", "search_unavailable"},
 }
 
 

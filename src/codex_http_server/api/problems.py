@@ -117,6 +117,7 @@ STATUS: Final[dict[str, int]] = {
     "core_unavailable": 503,
     "core_timeout": 503,
     "login_issuer_failed": 503,
+    "search_unavailable": 503,
     "stopping": 503,
     "too_many_connections": 503,
     "tokens_unusable": 503,

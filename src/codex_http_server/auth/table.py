@@ -103,4 +103,6 @@ SCOPES: Final[dict[Route, Scope | None]] = {
     # events
     ("GET", f"{_ONE}/events"): Scope.READ,
     ("GET", "/events"): Scope.READ,
+    # search
+    ("GET", "/search"): Scope.READ,
 }

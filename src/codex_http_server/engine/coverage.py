@@ -38,6 +38,8 @@ ALSO: Final[dict[str, str]] = {
     "thread/items/list": f"GET {ONE}/items",
     "thread/list": "GET /conversations",
     "thread/read": f"GET {ONE}",
+    "thread/search": "GET /search",
+    "thread/searchOccurrences": "GET /search",
 }
 """Methods that pass and have a route besides, which is the better way."""
 

@@ -76,6 +76,14 @@ class RulesUnusable(Unavailable):
     title = "The rules can't be used"
 
 
+class SearchUnavailable(Unavailable):
+    """The search index can't be used: it is being made anew after a fault, or the SQLite of this
+    Python has no full-text search (FTS5). All else works."""
+
+    code = "search_unavailable"
+    title = "Search is not available"
+
+
 class LogDamaged(ServerError):
     """The event log has a part that can't be read. Nothing is accepted until that is mended."""
 

@@ -13,6 +13,8 @@ from typing import Protocol
 
 import msgspec
 
+from codex_http_server.eventlog.search.query import Word
+from codex_http_server.eventlog.search.text import Kind
 from codex_http_server.events import Draft, Event
 from codex_http_server.records import (
     AnswerRecord,
@@ -111,6 +113,47 @@ class ConversationSpent(msgspec.Struct, frozen=True):
     conversation_id: str
     ended_ms: int
     spent: Spent
+
+
+class SearchFilter(msgspec.Struct, frozen=True):
+    """What is looked for, and where. None or nothing: anywhere."""
+
+    words: tuple[Word, ...]
+    kinds: tuple[Kind, ...]
+    conversations: tuple[str, ...] = ()
+    working_directory: str | None = None
+    archived: bool | None = None
+
+
+class Snippet(msgspec.Struct, frozen=True):
+    """A part of a text, and where in it what was found begins and ends, in characters."""
+
+    text: str
+    found: list[tuple[int, int]]
+    cut_before: bool
+    cut_after: bool
+
+
+class SearchHit(msgspec.Struct, frozen=True):
+    """Where all the words were found. Without seq: in what the conversation is called."""
+
+    id: int
+    kind: Kind
+    record: ConversationRecord
+    seq: int | None
+    turn_id: str | None
+    item_id: str | None
+    status: str | None
+    at_ms: int
+    snippet: Snippet
+
+
+class SearchPage(msgspec.Struct, frozen=True):
+    """Hits, those in titles first, then newest first; `complete`: all that was appended before
+    was looked at."""
+
+    hits: list[SearchHit]
+    complete: bool
 
 
 class EventLog(Protocol):
@@ -318,6 +361,10 @@ class EventLog(Protocol):
 
     async def last_usage(self, conversation_id: str) -> Event | None:
         """The core's newest token report on the conversation."""
+        ...
+
+    async def search(self, wanted: SearchFilter, before: int | None, limit: int) -> SearchPage:
+        """What was found, with ids below `before`. Raises `SearchUnavailable`."""
         ...
 
     async def erase(self, conversation_id: str, thread_id: str, told: Draft) -> bool:

@@ -8,6 +8,7 @@ from typing import Final
 
 from codex_http_server.eventlog import rows
 from codex_http_server.eventlog.fold import ENDS, End, fold, mark
+from codex_http_server.eventlog.search import index
 from codex_http_server.events import Event
 from codex_http_server.logs import get_logger
 
@@ -33,6 +34,8 @@ class Batch:
         self.heads: dict[int, int] = {}
         self.waiters: list[asyncio.Future[None]] = []
         self.sync = False
+        self.step = False  # go on with the search index
+        self.stepped: index.Progress | None = None
         self.size = 0  # bytes in memory, roughly
 
     @property
@@ -43,7 +46,7 @@ class Batch:
     @property
     def is_few(self) -> bool:
         """A few deltas and nothing else."""
-        return len(self.events) <= FEW and not self.must_sync
+        return len(self.events) <= FEW and not self.must_sync and not self.step
 
 
 def apply(connection: sqlite3.Connection, group: list[Batch]) -> None:
@@ -60,6 +63,9 @@ def apply(connection: sqlite3.Connection, group: list[Batch]) -> None:
             _put(connection, statement, values)
     if any(batch.must_sync for batch in group):
         _move_heads(connection, group)
+    for batch in group:
+        if batch.step:
+            batch.stepped = index.step(connection)
 
 
 def _move_heads(connection: sqlite3.Connection, group: list[Batch]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from codex_http_server.eventlog.search import index
 from codex_http_server.events import THREAD_STARTED
 
 Statement = tuple[str, tuple[object, ...]]
@@ -40,4 +41,5 @@ def erase(conversation_id: str, num: int, thread_id: str, last_seq: int) -> list
         ("DELETE FROM answer WHERE instr(scope, ?) > 0", (f"{place}/",)),
         ("DELETE FROM answer WHERE instr(body, ?) > 0", (f'"{place}"',)),
         ("DELETE FROM conversation WHERE num = ?", (num,)),
+        *index.remove(num),
     ]

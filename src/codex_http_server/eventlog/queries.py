@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
+from codex_http_server.errors import SearchUnavailable
 from codex_http_server.eventlog import history, ledger, rows
 from codex_http_server.eventlog.base import (
     ConversationFilter,
@@ -14,6 +16,9 @@ from codex_http_server.eventlog.base import (
     KnownTurn,
     LedgerSums,
     OutputPage,
+    SearchFilter,
+    SearchHit,
+    SearchPage,
     SnapshotRows,
     Span,
     TurnRow,
@@ -21,6 +26,8 @@ from codex_http_server.eventlog.base import (
 )
 from codex_http_server.eventlog.history import MARKED, NEWEST, SELECT, Place
 from codex_http_server.eventlog.output import read_output
+from codex_http_server.eventlog.search import hits
+from codex_http_server.eventlog.search.steps import Steps
 from codex_http_server.events import (
     TURN_COMPLETED,
     TURN_DIFF,
@@ -38,6 +45,7 @@ from codex_http_server.records import (
 )
 
 R = TypeVar("R")
+CATCH_UP: Final = 3.0  # seconds that a search waits for the index
 TURN_MARKS: Final = (TURN_STARTED, TURN_DIFF, TURN_COMPLETED)
 
 
@@ -52,6 +60,9 @@ class Queries:
     _nums: dict[str, int]
     _heads: dict[int, int]
     _committed_position: int
+    _steps: Steps
+    _searching: asyncio.Lock
+    _search_anew: Callable[[], None]
     log_tag: str
 
     @property
@@ -222,6 +233,26 @@ class Queries:
             return self._last(connection, conversation_id, conv, USAGE, NEWEST)
 
         return await self._reader.read(query)
+
+    # --- search -------------------------------------------------------------------------
+
+    async def search(self, wanted: SearchFilter, before: int | None, limit: int) -> SearchPage:
+        if not wanted.words:
+            return SearchPage([], True)
+        complete = await self._steps.up_to_date(CATCH_UP)
+        if self._steps.failure is not None:
+            raise SearchUnavailable(f"The search index can't be used: {self._steps.failure}.")
+        upto = self._committed_position
+
+        def query(connection: sqlite3.Connection) -> list[SearchHit]:
+            return hits.page(connection, wanted, upto, before or hits.NEWEST, limit)
+
+        async with self._searching:  # the other readers are for all else
+            try:
+                return SearchPage(await self._reader.read(query), complete)
+            except SearchUnavailable:
+                self._search_anew()
+                raise
 
     # --- records ------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from codex_http_server import events
+from codex_http_server.eventlog.search.text import named
 from codex_http_server.events import TEXT_DELTAS, Draft, Event
 from codex_http_server.records import (
     AnswerRecord,
@@ -34,10 +35,10 @@ INSERT_DELTA: Final = (
 
 PUT_CONVERSATION: Final = """
 INSERT INTO conversation(
-  num, id, thread_id, directory, search, status, archived, open_since, forked_from, body)
-VALUES (?,?,?,?,?,?,?,?,?,?)
+  num, id, thread_id, directory, search, named, status, archived, open_since, forked_from, body)
+VALUES (?,?,?,?,?,?,?,?,?,?,?)
 ON CONFLICT(id) DO UPDATE SET thread_id=excluded.thread_id, directory=excluded.directory,
-  search=excluded.search, status=excluded.status, archived=excluded.archived,
+  search=excluded.search, named=excluded.named, status=excluded.status, archived=excluded.archived,
   open_since=excluded.open_since, body=excluded.body"""
 
 PUT_SUBMIT: Final = """
@@ -185,6 +186,7 @@ def conversation_row(record: ConversationRecord, num: int) -> tuple[Any, ...]:
         record.thread_id,
         record.working_directory,
         search,
+        named(record),
         record.status,
         int(record.archived),
         record.open_since,

@@ -23,6 +23,8 @@ from codex_http_server.eventlog.erase import erase
 from codex_http_server.eventlog.fold import fold_all
 from codex_http_server.eventlog.ledger import write_ledger
 from codex_http_server.eventlog.queries import Queries
+from codex_http_server.eventlog.search import index
+from codex_http_server.eventlog.search.steps import Steps
 from codex_http_server.events import Draft, Event
 from codex_http_server.logs import get_logger
 from codex_http_server.records import (
@@ -48,6 +50,7 @@ SELECT num, id, reserved, CASE WHEN reserved <= last_seq THEN last_seq ELSE
 FROM conversation"""
 BURST: Final = 4  # events in a batch that show a burst: the next batch gathers for a while
 GATHER: Final = 0.001  # seconds
+CLEANING: Final = 10.0  # seconds for what was deleted to leave the search index
 TAG_LENGTH: Final = 8  # characters of the log's id in a position
 
 
@@ -86,6 +89,8 @@ class SqliteLog(Queries):
         self._gathering = False  # in a burst the pending batch waits for more
         self._burst_until = 0.0
         self._closed = False
+        self._steps = Steps(self._step)
+        self._searching = asyncio.Lock()
         self.core_version = ""
         self.log_id = ""
         self.log_tag = ""
@@ -95,6 +100,7 @@ class SqliteLog(Queries):
         connection = self._db.open()
         try:
             self._load(connection)
+            self._steps.note()
         except BaseException as error:
             self._closed = True  # nothing is ours here, so nothing is given back
             self._db.close()
@@ -133,6 +139,7 @@ class SqliteLog(Queries):
         """Commit what is waiting and close. May be called twice; afterwards nothing is kept."""
         if not self._closed:
             self._closed = True
+            self._steps.close()
             self._db.write(self._give_back(self._pending or Batch()))
             self._pending = None
         self._db.close()
@@ -188,6 +195,8 @@ class SqliteLog(Queries):
             batch.records += self._rows(record)
         if events and conv:
             batch.heads[conv] = events[-1].seq
+        if records or not all(map(rows.is_delta, drafts)):
+            self._steps.note()
         batch.sync = batch.sync or not all(map(rows.is_delta, drafts))
         size = sum(len(event.data) + OVERHEAD for event in events)
         batch.size += size
@@ -286,6 +295,14 @@ class SqliteLog(Queries):
                 unmarked = (self._num(record.conversation_id), record.turn_id)
                 return [(rows.PUT_REVERTED, rows.reverted_row(record)), (rows.UNMARK, unmarked)]
 
+    def _step(self) -> None:
+        self._gather().step = True
+
+    def _search_anew(self) -> None:
+        """The index can't be read: throw it away, and make it of the events again."""
+        self._gather().records.append((index.DISTRUST, ()))
+        self._steps.note()
+
     async def durable(self) -> None:
         if self._closed or self.failure is not None:
             raise StorageFull(f"The event log can't be written: {self.failure or 'closed'}.")
@@ -302,7 +319,9 @@ class SqliteLog(Queries):
         self._erased.add(num)
         self._gather().records += erase(conversation_id, num, thread_id, last.seq)
         await self.durable()
-        return await self._db.empty_wal()
+        self._steps.note()
+        clean = await self._steps.cleaned(CLEANING)
+        return await self._db.empty_wal() and clean
 
     def forget_keys(self, before_ms: int) -> None:
         old = (before_ms,)
@@ -325,6 +344,8 @@ class SqliteLog(Queries):
             for waiter in batch.waiters:
                 if not waiter.done():
                     waiter.set_result(None)
+            if batch.stepped is not None:
+                self._steps.took(batch.stepped)
         self._flush()  # last: it may commit and tell at once
 
 

@@ -5245,6 +5245,22 @@ export type MakeToken = {
 };
 
 /**
+ * MatchView
+ *
+ * Where in the snippet something was found, in Unicode characters; `end` is behind it.
+ */
+export type MatchView = {
+    /**
+     * Start
+     */
+    start: number;
+    /**
+     * End
+     */
+    end: number;
+};
+
+/**
  * McpServerLogin
  *
  * A login to an MCP server that waits for a person: open `url` in a browser on the server's
@@ -5537,7 +5553,7 @@ export type Problem = {
      * Detail
      */
     detail: string;
-    code: 'agent_self_access' | 'answer_not_kept' | 'approval_ended' | 'approval_not_found' | 'bad_cursor' | 'bad_request' | 'body_timeout' | 'body_too_large' | 'config_version_conflict' | 'conflict' | 'conversation_archived' | 'conversation_busy' | 'conversation_has_forks' | 'conversation_not_found' | 'conversation_open_elsewhere' | 'core_refused' | 'core_timeout' | 'core_unavailable' | 'decision_not_offered' | 'elevate_required' | 'file_not_found' | 'file_protected' | 'file_unreadable' | 'forbidden' | 'forwarded_not_allowed' | 'headers_timeout' | 'headers_too_large' | 'host_not_allowed' | 'idempotency_key_reused' | 'image_too_large' | 'internal' | 'invalid_code' | 'invalid_image' | 'invalid_request' | 'invalid_ticket' | 'invalid_token' | 'invalid_working_directory' | 'item_not_found' | 'log_damaged' | 'login_ended' | 'login_in_progress' | 'login_issuer_failed' | 'login_not_found' | 'login_port_taken' | 'login_required' | 'login_state_mismatch' | 'mcp_server_not_found' | 'message_not_found' | 'message_reverted' | 'message_too_large' | 'method_not_allowed' | 'method_not_passed' | 'no_repository' | 'no_running_turn' | 'not_found' | 'not_json' | 'nothing_to_retry' | 'origin_not_allowed' | 'other_user' | 'outside_roots' | 'override_needs_new_turn' | 'peer_unknown' | 'queue_full' | 'quota_exceeded' | 'request_in_progress' | 'rule_not_found' | 'rule_not_removable' | 'rules_unusable' | 'scope_required' | 'skill_not_found' | 'stopping' | 'storage_full' | 'target_too_long' | 'terminal_not_found' | 'token_in_url' | 'token_name_taken' | 'token_not_found' | 'token_required' | 'tokens_unusable' | 'too_many_attempts' | 'too_many_connections' | 'too_many_requests' | 'turn_had_effects' | 'turn_not_found' | 'turn_not_steerable' | 'unauthorized' | 'unavailable' | 'unsupported_image' | 'upgrade_required' | 'upload_in_use' | 'upload_not_found' | 'uploads_full';
+    code: 'agent_self_access' | 'answer_not_kept' | 'approval_ended' | 'approval_not_found' | 'bad_cursor' | 'bad_request' | 'body_timeout' | 'body_too_large' | 'config_version_conflict' | 'conflict' | 'conversation_archived' | 'conversation_busy' | 'conversation_has_forks' | 'conversation_not_found' | 'conversation_open_elsewhere' | 'core_refused' | 'core_timeout' | 'core_unavailable' | 'decision_not_offered' | 'elevate_required' | 'file_not_found' | 'file_protected' | 'file_unreadable' | 'forbidden' | 'forwarded_not_allowed' | 'headers_timeout' | 'headers_too_large' | 'host_not_allowed' | 'idempotency_key_reused' | 'image_too_large' | 'internal' | 'invalid_code' | 'invalid_image' | 'invalid_request' | 'invalid_ticket' | 'invalid_token' | 'invalid_working_directory' | 'item_not_found' | 'log_damaged' | 'login_ended' | 'login_in_progress' | 'login_issuer_failed' | 'login_not_found' | 'login_port_taken' | 'login_required' | 'login_state_mismatch' | 'mcp_server_not_found' | 'message_not_found' | 'message_reverted' | 'message_too_large' | 'method_not_allowed' | 'method_not_passed' | 'no_repository' | 'no_running_turn' | 'not_found' | 'not_json' | 'nothing_to_retry' | 'origin_not_allowed' | 'other_user' | 'outside_roots' | 'override_needs_new_turn' | 'peer_unknown' | 'queue_full' | 'quota_exceeded' | 'request_in_progress' | 'rule_not_found' | 'rule_not_removable' | 'rules_unusable' | 'scope_required' | 'search_unavailable' | 'skill_not_found' | 'stopping' | 'storage_full' | 'target_too_long' | 'terminal_not_found' | 'token_in_url' | 'token_name_taken' | 'token_not_found' | 'token_required' | 'tokens_unusable' | 'too_many_attempts' | 'too_many_connections' | 'too_many_requests' | 'turn_had_effects' | 'turn_not_found' | 'turn_not_steerable' | 'unauthorized' | 'unavailable' | 'unsupported_image' | 'upgrade_required' | 'upload_in_use' | 'upload_not_found' | 'uploads_full';
     /**
      * Request Id
      */
@@ -6179,6 +6195,89 @@ export type RulesChanged = {
 export type Scope = 'read' | 'drive' | 'login' | 'approve' | 'elevate' | 'admin';
 
 /**
+ * SearchHitView
+ *
+ * An item, or the title of a conversation, that has all the words. `turn_id`, `item_id`, `seq`
+ * (of the item's end) and `status` are null where it is a title or a preview.
+ */
+export type SearchHitView = {
+    /**
+     * Kind
+     */
+    kind: 'title' | 'preview' | 'message' | 'answer' | 'command' | 'output' | 'file';
+    /**
+     * Conversation Id
+     */
+    conversation_id: string;
+    /**
+     * Title
+     */
+    title: string | null;
+    /**
+     * Preview
+     */
+    preview: string;
+    /**
+     * Working Directory
+     */
+    working_directory: string;
+    /**
+     * Source
+     */
+    source: string;
+    /**
+     * Archived
+     */
+    archived: boolean;
+    /**
+     * Turn Id
+     */
+    turn_id: string | null;
+    /**
+     * Item Id
+     */
+    item_id: string | null;
+    /**
+     * Seq
+     */
+    seq: number | null;
+    /**
+     * Status
+     *
+     * `completed`, `failed` …; `discarded`: it was broken off.
+     */
+    status: string | null;
+    /**
+     * At
+     *
+     * When it ended; of a title, when the conversation began.
+     */
+    at: string;
+    snippet: SnippetView;
+};
+
+/**
+ * SearchResults
+ *
+ * What was found: titles first, then newest first. `complete` is false while the index is
+ * still being made of an old log, so that more may be found later.
+ */
+export type SearchResults = {
+    /**
+     * Data
+     */
+    data: Array<SearchHitView>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+    /**
+     * Complete
+     */
+    complete: boolean;
+};
+
+/**
  * SendMessage
  *
  * A message with what holds for its turn only.
@@ -6415,6 +6514,31 @@ export type Snapshot = {
      * Log Id
      */
     log_id: string;
+};
+
+/**
+ * SnippetView
+ *
+ * The text around what was found first. It is plain text, never HTML. `cut_before` and
+ * `cut_after`: there is more.
+ */
+export type SnippetView = {
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Matches
+     */
+    matches: Array<MatchView>;
+    /**
+     * Cut Before
+     */
+    cut_before: boolean;
+    /**
+     * Cut After
+     */
+    cut_after: boolean;
 };
 
 /**
@@ -13649,6 +13773,148 @@ export type ReadEventsResponses = {
 };
 
 export type ReadEventsResponse = ReadEventsResponses[keyof ReadEventsResponses];
+
+export type SearchData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Q
+         *
+         * Words that must all be there, "phrases", beginnings*.
+         */
+        q: string;
+        /**
+         * Prefix
+         *
+         * The last word is still being typed: its beginning will do.
+         */
+        prefix?: boolean;
+        /**
+         * Kind
+         *
+         * Where: all but `command` and `output`, if not said.
+         */
+        kind?: Array<'title' | 'preview' | 'message' | 'answer' | 'command' | 'output' | 'file'> | null;
+        /**
+         * Conversation
+         *
+         * Only in these.
+         */
+        conversation?: Array<string> | null;
+        /**
+         * Working Directory
+         */
+        working_directory?: string | null;
+        /**
+         * Archived
+         *
+         * Only in archived ones, or only in others; else in both.
+         */
+        archived?: boolean | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         */
+        cursor?: string | null;
+    };
+    url: '/search';
+};
+
+export type SearchErrors = {
+    /**
+     * Not a cursor of this server (`bad_cursor`); The request can't be read (`bad_request`); A token does not belong in a URL (`token_in_url`).
+     */
+    400: Problem & {
+        code?: 'bad_cursor' | 'bad_request' | 'token_in_url';
+    };
+    /**
+     * Not a valid ticket (`invalid_ticket`); Not a valid token (`invalid_token`); A token is needed (`token_required`).
+     */
+    401: Problem & {
+        code?: 'invalid_ticket' | 'invalid_token' | 'token_required';
+    };
+    /**
+     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`); This needs another scope (`scope_required`).
+     */
+    403: Problem & {
+        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown' | 'scope_required';
+    };
+    /**
+     * No such conversation (`conversation_not_found`).
+     */
+    404: Problem & {
+        code?: 'conversation_not_found';
+    };
+    /**
+     * The headers did not arrive in time (`headers_timeout`).
+     */
+    408: Problem & {
+        code?: 'headers_timeout';
+    };
+    /**
+     * The address is too long (`target_too_long`).
+     */
+    414: Problem & {
+        code?: 'target_too_long';
+    };
+    /**
+     * Not this host (`host_not_allowed`).
+     */
+    421: Problem & {
+        code?: 'host_not_allowed';
+    };
+    /**
+     * The Codex core refused this (`core_refused`); A field is not valid (`invalid_request`).
+     */
+    422: Problem & {
+        code?: 'core_refused' | 'invalid_request';
+    };
+    /**
+     * Too many wrong tokens (`too_many_attempts`); Too many at once (`too_many_requests`).
+     */
+    429: Problem & {
+        code?: 'too_many_attempts' | 'too_many_requests';
+    };
+    /**
+     * The headers are too large (`headers_too_large`).
+     */
+    431: Problem & {
+        code?: 'headers_too_large';
+    };
+    /**
+     * Internal error (`internal`); The event log is damaged (`log_damaged`).
+     */
+    500: Problem & {
+        code?: 'internal' | 'log_damaged';
+    };
+    /**
+     * The Codex core did not answer in time (`core_timeout`); The Codex core is not ready (`core_unavailable`); Search is not available (`search_unavailable`); Too many connections (`too_many_connections`).
+     */
+    503: Problem & {
+        code?: 'core_timeout' | 'core_unavailable' | 'search_unavailable' | 'too_many_connections';
+    };
+    /**
+     * The event log can't be written (`storage_full`).
+     */
+    507: Problem & {
+        code?: 'storage_full';
+    };
+};
+
+export type SearchError = SearchErrors[keyof SearchErrors];
+
+export type SearchResponses = {
+    /**
+     * Successful Response
+     */
+    200: SearchResults;
+};
+
+export type SearchResponse = SearchResponses[keyof SearchResponses];
 
 export type ListModelsData = {
     body?: never;

@@ -64,6 +64,12 @@ from codex_http_server.api.schemas.offers import (
     SkillList,
     SkillView,
 )
+from codex_http_server.api.schemas.search import (
+    MatchView,
+    SearchHitView,
+    SearchResults,
+    SnippetView,
+)
 from codex_http_server.api.schemas.server import CoreView, Health, NeighbourView, Ready
 from codex_http_server.api.schemas.stopping import (
     Cleared,
@@ -124,6 +130,7 @@ __all__ = [
     "LoginError",
     "LoginNeeded",
     "LoginView",
+    "MatchView",
     "McpServerLogin",
     "NeighbourView",
     "NewTicket",
@@ -147,11 +154,14 @@ __all__ = [
     "RuleList",
     "RuleRemoved",
     "RuleView",
+    "SearchHitView",
+    "SearchResults",
     "ServerTokens",
     "SessionView",
     "SkillList",
     "SkillView",
     "Snapshot",
+    "SnippetView",
     "SpentView",
     "StoppedView",
     "Submitted",

@@ -125,6 +125,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     # events
     ("GET", f"{_ONE}/events"),
     ("GET", "/events"),
+    # search
+    ("GET", "/search"),
 )
 
 

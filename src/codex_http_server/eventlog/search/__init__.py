@@ -1,0 +1,1 @@
+"""Full-text search in SQLite: what is indexed, how it is kept up, how it is asked."""
