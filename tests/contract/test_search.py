@@ -15,7 +15,7 @@ from codex_http_server.eventlog.base import SearchFilter, SearchHit
 from codex_http_server.eventlog.search import index, query
 from codex_http_server.eventlog.search.text import KINDS, Kind
 from codex_http_server.eventlog.sqlite import SqliteLog
-from codex_http_server.events import Draft, raw
+from codex_http_server.events import Draft, Event, raw
 from codex_http_server.records import ConversationRecord, RevertRecord
 from tests.support import drafts
 
@@ -364,4 +364,20 @@ async def test_a_step_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.M
         seen += 1
     assert len(await search) == 100
     assert seen > 100
+    log.close()
+
+
+async def test_a_search_ends_while_others_go_on_talking(tmp_path: Path) -> None:
+    def answered(events: list[Event]) -> None:
+        for event in events:
+            if talking and event.item_type == "agentMessage":
+                say(log, uid, "walrus", item=f"i{event.seq}")
+
+    log = SqliteLog(tmp_path / "log.db", tmp_path, answered)
+    log.open()
+    uid, talking = begin(log), True
+    say(log, uid, "walrus")
+    for _ in range(20):
+        assert len(await find(log, "walrus"))  # it looks itself whether that was complete
+    talking = False
     log.close()

@@ -233,6 +233,20 @@ def test_conversations_are_made_listed_changed_and_deleted(client: Client, serve
     assert refused.value.code == "conversation_not_found"
 
 
+def test_what_was_said_is_found(client: Client, server: Server) -> None:
+    made = [client.create(server.site.project, title=f"Ocelot {n}").id for n in range(45)]
+    found = [hit["conversation_id"] for hit in client.search("ocelot")]
+    assert found == made[::-1]  # more than one page
+    (hit,) = client.search('"ocelot 4', prefix=False, kind=["title"], conversation=made[:9])
+    assert (hit["conversation_id"], hit["snippet"]["matches"]) == (
+        made[4],
+        [{"start": 0, "end": 8}],
+    )
+    assert len(list(client.search("ocelot 4", prefix=True))) == 6
+    with pytest.raises(Invalid):
+        list(client.search(""))
+
+
 def test_errors_are_typed_and_say_what_to_do(client: Client, server: Server) -> None:
     with pytest.raises(Invalid) as refused:
         client.create("/no/such/directory")
@@ -396,6 +410,8 @@ async def test_async_says_the_same(server: Server) -> None:
                     break
         listed = [entry["id"] async for entry in client.conversations(q="async")]
         assert listed == [conversation.id]
+        found = [hit["seq"] async for hit in client.search("hello there", kind=["answer"])]
+        assert len(found) == 2
         with pytest.raises(NotFound):
             await client.conversation("no-such-id").get()
     server.site.provider.script = None

@@ -7,7 +7,14 @@ import { Api, type AuthStatus, type StartLogin, type UploadView } from "./genera
 import { Login } from "./login.js";
 import { paged } from "./pages.js";
 import { Transport, type Token } from "./transport.js";
-import type { Approval, ConversationFilter, ConversationInfo, CreateOptions } from "./types.js";
+import type {
+  Approval,
+  ConversationFilter,
+  ConversationInfo,
+  CreateOptions,
+  SearchFilter,
+  SearchHit,
+} from "./types.js";
 
 const DEFAULT_URL = "http://127.0.0.1:3032";
 
@@ -62,6 +69,14 @@ export class CodexClient {
   /** All conversations that fit, newest first, page after page as you go on. */
   conversations(wanted: ConversationFilter = {}): AsyncGenerator<ConversationInfo, void> {
     return paged((page) => this.api.listConversations({ query: { ...wanted, ...page } }));
+  }
+
+  /**
+   * What has all these words ("phrases", beginnings*): titles first, then newest first, page after
+   * page as you go on.
+   */
+  search(q: string, wanted: SearchFilter = {}): AsyncGenerator<SearchHit, void> {
+    return paged((page) => this.api.search({ query: { q, ...wanted, ...page } }));
   }
 
   /** What the core asks and nobody has answered, in all conversations, newest first. */

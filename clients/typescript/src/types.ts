@@ -15,8 +15,11 @@ import type {
   QueuedView,
   Ran,
   Review,
+  SearchData,
+  SearchHitView,
   SendMessage,
   Snapshot,
+  SnippetView,
   Submitted,
   TurnEnded,
   TurnView,
@@ -103,6 +106,12 @@ export type ConversationFilter = Omit<
   NonNullable<ListConversationsData["query"]>,
   "limit" | "cursor"
 >;
+/** Where to search; `prefix`: the last word is still being typed. */
+export type SearchFilter = Omit<NonNullable<SearchData["query"]>, "q" | "limit" | "cursor">;
+/** An item or a conversation's title that was found. */
+export type SearchHit = SearchHitView;
+/** The text around what was found. */
+export type Snippet = SnippetView;
 /** What a decision takes. */
 export type Answer = Omit<AnswerApproval, "decision">;
 export type ReviewTarget = NonNullable<Review["target"]>;

@@ -9,6 +9,7 @@ import {
   NotAuthorized,
   NotFound,
   Reset,
+  parts,
 } from "codex-http-client";
 
 import { equal, fails, ok, until, type Test, type World } from "./harness.js";
@@ -115,6 +116,30 @@ export const clientTests: Test[] = [
       const found: string[] = [];
       for await (const { id } of client.conversations({ q: title })) found.push(id);
       equal(found.sort(), wanted);
+    },
+  },
+  {
+    name: "what was said is found, page after page, with its place in the text",
+    run: async (world) => {
+      const client = clientOf(world);
+      const word = `w${Date.now()}`;
+      const conversation = await client.create(world.setting.project, { title: `${word} title` });
+      await world.expect({ text: [`🚀 the ${word} flies`] });
+      await conversation.run(`where is ${word}?`);
+      const kinds: string[] = [];
+      for await (const { kind, snippet } of client.search(word)) {
+        kinds.push(kind);
+        equal(parts(snippet).find((part) => part.found)?.text, word);
+      }
+      equal(kinds, ["title", "answer", "message"]);
+      const wanted = { kind: ["answer" as const], conversation: [conversation.id], prefix: true };
+      for await (const { snippet } of client.search(`"the ${word.slice(0, -2)}`, wanted)) {
+        equal(parts(snippet), [
+          { text: "🚀 ", found: false },
+          { text: `the ${word}`, found: true },
+          { text: " flies", found: false },
+        ]);
+      }
     },
   },
   {

@@ -23,7 +23,14 @@ from codex_http_server.client.errors import (
 )
 from codex_http_server.client.sync.client import Client, Conversation
 from codex_http_server.client.sync.streams import Events, Turn
-from codex_http_server.client.types import Approval, ConversationInfo, Event, Reset, Sent
+from codex_http_server.client.types import (
+    Approval,
+    ConversationInfo,
+    Event,
+    Reset,
+    SearchHit,
+    Sent,
+)
 from codex_http_server.client.webhooks import verify_webhook
 
 __all__ = [
@@ -47,6 +54,7 @@ __all__ = [
     "NotFound",
     "ProtocolError",
     "Reset",
+    "SearchHit",
     "Sent",
     "ServerFailed",
     "ServerNotFound",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -23,7 +23,7 @@ ANSWER: Final = 90.0  # seconds for an answer that does not wait for a turn
 SLICE: Final = 50.0  # seconds of one wait for a turn; a longer one asks again
 EVENT_STREAM: Final = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 QUIET: Final = 60.0  # seconds of silence after which a stream is taken for dead; it beats every 15
-Query = Mapping[str, "str | int | float | bool | None"]
+Query = Mapping[str, "str | int | float | bool | Sequence[str] | None"]
 
 
 def _same(answer: Any) -> Any:
@@ -39,7 +39,7 @@ class Call(Generic[T]):
     read: Callable[[Any], T] = _same
     json: Any = None
     content: bytes | None = None
-    params: Query = field(default_factory=dict[str, "str | int | float | bool | None"])
+    params: Query = field(default_factory=dict[str, Any])
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     timeout: float = ANSWER
 
@@ -48,13 +48,15 @@ class Call(Generic[T]):
         """Whether asking twice does no more than asking once."""
         return self.method in ("GET", "HEAD", "PUT", "PATCH") or "Idempotency-Key" in self.headers
 
-    def query(self) -> dict[str, str]:
-        """The query as the server reads it; what is None is left out."""
-        return {
-            name: str(value).lower() if isinstance(value, bool) else str(value)
-            for name, value in self.params.items()
-            if value is not None
-        }
+    def query(self) -> dict[str, str | list[str]]:
+        """The query as the server reads it; what is None is left out, a list is repeated."""
+        return {name: _said(value) for name, value in self.params.items() if value is not None}
+
+
+def _said(value: str | int | float | bool | Sequence[str]) -> str | list[str]:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int | float) else list(value)
 
 
 def post(path: str, json: Any = None, key: str | None = None, **options: Any) -> Call[Any]:
@@ -101,6 +103,11 @@ def delete(conversation_id: str, *, force: bool, keep_codex_copy: bool) -> Call[
 def conversations(wanted: Mapping[str, Any]) -> Call[Any]:
     """The list of conversations."""
     return Call("GET", "/conversations", params=wanted)
+
+
+def search(q: str, wanted: Mapping[str, Any]) -> Call[Any]:
+    """What was said, and where."""
+    return Call("GET", "/search", params={"q": q, **wanted})
 
 
 def snapshot(conversation_id: str) -> Call[Any]:

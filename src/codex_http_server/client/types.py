@@ -168,6 +168,51 @@ class ConversationInfo(TypedDict):
     events: str
 
 
+class SearchFilter(TypedDict, total=False):
+    """Where to search. `prefix`: the last word is still being typed; `kind`: all but `command` and
+    `output`, if not said."""
+
+    prefix: bool
+    kind: list[Literal["title", "preview", "message", "answer", "command", "output", "file"]]
+    conversation: list[str]
+    working_directory: str
+    archived: bool
+
+
+class Match(TypedDict):
+    """Where in a snippet something was found: `text[start:end]`."""
+
+    start: int
+    end: int
+
+
+class Snippet(TypedDict):
+    """The text around what was found first. `cut_before`, `cut_after`: there is more."""
+
+    text: str
+    matches: list[Match]
+    cut_before: bool
+    cut_after: bool
+
+
+class SearchHit(TypedDict):
+    """What was found: an item, or a conversation by its title or preview (then without seq)."""
+
+    kind: Literal["title", "preview", "message", "answer", "command", "output", "file"]
+    conversation_id: str
+    title: str | None
+    preview: str
+    working_directory: str
+    source: str
+    archived: bool
+    turn_id: str | None
+    item_id: str | None
+    seq: int | None
+    status: str | None
+    at: str
+    snippet: Snippet
+
+
 class Decision(TypedDict):
     """One way to answer an approval."""
 

@@ -30,6 +30,8 @@ from codex_http_server.client.types import (
     Reverted,
     ReviewTarget,
     Rule,
+    SearchFilter,
+    SearchHit,
     Sent,
     TurnEnded,
     Upload,
@@ -70,6 +72,11 @@ class AsyncClient:
     ) -> AsyncIterator[ConversationInfo]:
         """All conversations that fit, newest first, page after page as you go on."""
         return self._connection.each(calls.conversations(wanted))
+
+    def search(self, q: str, **wanted: Unpack[SearchFilter]) -> AsyncIterator[SearchHit]:
+        """What has all these words ("phrases", beginnings*): titles first, then newest first, page
+        after page as you go on."""
+        return self._connection.each(calls.search(q, wanted))
 
     def approvals(self) -> AsyncIterator[Approval]:
         """What the core asks and nobody has answered, in all conversations, newest first."""

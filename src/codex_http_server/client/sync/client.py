@@ -30,6 +30,8 @@ from codex_http_server.client.types import (
     Reverted,
     ReviewTarget,
     Rule,
+    SearchFilter,
+    SearchHit,
     Sent,
     TurnEnded,
     Upload,
@@ -68,6 +70,11 @@ class Client:
     def conversations(self, **wanted: Unpack[ConversationFilter]) -> Iterator[ConversationInfo]:
         """All conversations that fit, newest first, page after page as you go on."""
         return self._connection.each(calls.conversations(wanted))
+
+    def search(self, q: str, **wanted: Unpack[SearchFilter]) -> Iterator[SearchHit]:
+        """What has all these words ("phrases", beginnings*): titles first, then newest first, page
+        after page as you go on."""
+        return self._connection.each(calls.search(q, wanted))
 
     def approvals(self) -> Iterator[Approval]:
         """What the core asks and nobody has answered, in all conversations, newest first."""

@@ -18,30 +18,29 @@ AGAIN: Final = 30.0  # seconds after a fault of the index until it is tried agai
 
 
 class Steps:
-    """`ask` puts a step into the next commit."""
+    """`ask` puts a step into the next commit, behind all that was noted."""
 
     def __init__(self, ask: Callable[[], None]) -> None:
         self._ask = ask
-        self._asked = False  # a step is on its way
-        self._stale = True  # something was appended that the last step may not have seen
-        self._last = Progress(behind=True, unclean=True)
+        self._noted = 1  # how often; the first time stands for what an earlier server left
+        self._put = 0  # how much of that is in the index
+        self._rubbed = 0  # of how much of it nothing that was deleted is left
+        self._asked = 0  # the step that is on its way comes after so much; 0: there is none
+        self.failure: str | None = None  # why the index can't be kept up
         self._waiting: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    @property
-    def failure(self) -> str | None:
-        """Why the index can't be kept up; None if it can."""
-        return self._last.failure
-
     def note(self) -> None:
         """Something that is searched was appended, or deleted."""
-        self._stale = True
+        self._noted += 1
         self._later(SOON)
 
     def took(self, done: Progress) -> None:
         """A step was committed."""
-        self._asked, self._last = False, done
+        asked, self._asked, self.failure = self._asked, 0, done.failure
+        self._put = self._put if done.behind else asked
+        self._rubbed = self._rubbed if done.unclean else asked
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)
@@ -51,12 +50,14 @@ class Steps:
             self._later(PAUSE)
 
     async def up_to_date(self, seconds: float) -> bool:
-        """Wait until all is in that was appended before; False if that takes longer, or fails."""
-        return await self._until(lambda: not (self._stale or self._last.behind), seconds)
+        """Wait until all is in that was noted before; False if that takes longer, or fails."""
+        noted = self._noted
+        return await self._until(lambda: self._put >= noted, seconds)
 
     async def cleaned(self, seconds: float) -> bool:
-        """Wait until nothing is left of what was deleted; False as above."""
-        return await self._until(lambda: not (self._stale or self._last.unclean), seconds)
+        """Wait until nothing is left of what was deleted before; False as above."""
+        noted = self._noted
+        return await self._until(lambda: self._rubbed >= noted, seconds)
 
     def close(self) -> None:
         """Ask for nothing more."""
@@ -67,16 +68,16 @@ class Steps:
     async def _until(self, reached: Callable[[], bool], seconds: float) -> bool:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        failed = False  # once is no answer: it may be made anew
-        while self._asked or not reached():
+        failed = False  # once is no answer: after a fault it is made anew
+        while not reached():
             if self._closed or loop.time() >= end or (failed and self.failure is not None):
                 return False
             failed = self.failure is not None
             self._go()
-            await self._took(end - loop.time())
+            await self._next(end - loop.time())
         return True
 
-    async def _took(self, seconds: float) -> None:
+    async def _next(self, seconds: float) -> None:
         """Wait for the step that is on its way."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(waiter)
@@ -98,5 +99,5 @@ class Steps:
             self._timer.cancel()
             self._timer = None
         if not self._asked and not self._closed:
-            self._asked, self._stale = True, False
+            self._asked = self._noted
             self._ask()
