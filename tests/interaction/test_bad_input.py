@@ -326,6 +326,8 @@ def test_a_wrong_field_of_a_message_is_422_and_named(
         ("model", {"model": {}}),
         ("sandbox", {"sandbox": "readonly"}),
         ("approval_policy", {"approval_policy": True}),
+        ("approval_deadline", {"approval_deadline": False}),
+        ("approval_deadline", {"approval_deadline": "5"}),
         ("cwd", {"cwd": "/tmp"}),
     ],
 )
@@ -339,7 +341,10 @@ def test_a_wrong_field_of_a_conversation_is_422_and_named(
     refused(answer, 422, "invalid_request", field)
 
 
-@pytest.mark.parametrize("body", [{"clear_queue": "perhaps"}, {"clear": True}])
+@pytest.mark.parametrize(
+    "body",
+    [{"clear_queue": "perhaps"}, {"clear_queue": 0}, {"clear_queue": "true"}, {"clear": True}],
+)
 def test_a_wrong_field_of_an_interrupt_is_422(
     server: Server, conversation_id: str, body: dict[str, Any]
 ) -> None:

@@ -310,6 +310,8 @@ def test_a_token_without_words_about_scopes_has_the_usual_ones_and_no_end(
         ({"name": "a", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"name": "a", "expires_at": "2999-01-01T00:00:00"}, "expires_at"),
         ({"name": "a", "expires_at": "soon"}, "expires_at"),
+        ({"name": "a", "expires_at": 32472144000}, "expires_at"),
+        ({"name": "a", "expires_at": "32472144000"}, "expires_at"),
         ({"name": "a", "token": "mine"}, "token"),
     ],
 )

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,16 +37,30 @@ class Driven:
         # What has fewer variable parts is more exact: `/files/search` before `/files/{name}`.
         ordered = sorted(self.operations, key=lambda each: each[1].count("{"))
         self._known = [(m, _pattern(path), path) for m, path in ordered]
+        self._counting = True
         self.noted: set[Operation] = set()
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """What is answered meanwhile is driven by nobody: who asks does not know for what."""
+        self._counting = False
+        try:
+            yield
+        finally:
+            self._counting = True
 
     def note(self, method: str, path: str, status: int) -> None:
         """A request was answered. What is no operation, or not a success, does not count."""
-        if not (200 <= status < 300 or status == SWITCHED):
-            return
+        found = self.operation(method, path) if self._counting else None
+        if found and (200 <= status < 300 or status == SWITCHED):
+            self.noted.add(found)
+
+    def operation(self, method: str, path: str) -> Operation | None:
+        """The operation that a request is of."""
         for known, pattern, template in self._known:
             if known == method and pattern.fullmatch(path):
-                self.noted.add((known, template))
-                return
+                return known, template
+        return None
 
     def line(self, line: str) -> None:
         """A line of a server's log; only those of requests count."""

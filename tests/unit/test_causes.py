@@ -66,7 +66,8 @@ def test_the_document_lists_the_codes_of_an_operation_by_status(place: tuple[str
 @pytest.mark.parametrize("place", sorted(OPERATIONS), ids=" ".join)
 def test_what_an_operation_takes_says_what_it_may_be_refused_for(place: tuple[str, str]) -> None:
     found, operation = promised(OPERATIONS[place]).keys(), OPERATIONS[place]
-    assert ("scope_required" in found) == (operation["x-scope"] is not None)
+    guarded = operation["x-scope"] is not None or place == ("POST", "/session")
+    assert ("token_required" in found) == guarded
     assert ("body_timeout" in found) == (place[0] != "GET")
     assert "invalid_request" in found or "requestBody" not in operation
     keyed = {"$ref": "#/components/parameters/IdempotencyKey"} in operation.get("parameters", ())

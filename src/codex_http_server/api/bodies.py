@@ -5,11 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from codex_http_server.accounts.logins import KEY
 from codex_http_server.auth.callers import Scope
@@ -24,9 +32,10 @@ DEPTH_MAX: Final = 100  # levels; the core never answers a request of 128 (measu
 
 
 class Body(BaseModel):
-    """A request body: an unknown field is an error, never silently dropped."""
+    """A request body: an unknown field is an error, never silently dropped, and so is a value of
+    another type than the document says (`0` for `false`, `"5"` for `5`)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -63,6 +72,15 @@ def _inside(value: Any) -> Iterable[Any]:
             return ()
 
 
+def _is_rfc3339(given: Any) -> Any:
+    """What pydantic takes for a time beyond that: a number, and its digits."""
+    if not isinstance(given, str) or not RFC3339.match(given):
+        raise ValueError("must be a time such as 2030-01-31T12:00:00Z")
+    return given
+
+
+RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_is_rfc3339)]
 Sandbox = Literal["read-only", "workspace-write", "danger-full-access"]
 ApprovalPolicy = Literal["untrusted", "on-request", "never"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -282,8 +300,8 @@ class MakeToken(Body):
     """A new token. Without `scopes`: read, drive, login, approve."""
 
     name: str = Field(pattern=f"^{NAME.pattern}$", description="Names it in lists and logs.")
-    scopes: list[Scope] | None = Field(default=None, min_length=1)
-    expires_at: AwareDatetime | None = None
+    scopes: list[Annotated[Scope, Field(strict=False)]] | None = Field(default=None, min_length=1)
+    expires_at: Time | None = None
 
 
 class InterruptAll(Body):

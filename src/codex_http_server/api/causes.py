@@ -1,8 +1,8 @@
 """Which error codes each operation may answer: one row an operation. Pure.
 
 Owns the rows, and what every request, every body and every key may meet before its route. The
-document lists them by status; a test looks at what the servers of the tests really answered
-(tests/support/driven.py). What a code means: `errors/`; its status: `api/problems.py`.
+document lists them by status, and tests fail where a server answers one that is not listed
+(tests/support/promises.py). What a code means: `errors/`; its status: `api/problems.py`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ EVERYWHERE: Final[Codes] = frozenset(
         # who calls
         "token_in_url", "invalid_token", "invalid_ticket", "too_many_attempts", "other_user",
         "agent_self_access", "peer_unknown",
+        "scope_required",  # a ticket may open its stream and nothing else
         # the server
         "too_many_requests", "internal",
     }
 )  # fmt: skip
 """What any request may be answered, also one without a body, a scope or a key."""
 
-_SCOPE: Final[Codes] = frozenset({"scope_required", "token_required"})
+_SCOPE: Final[Codes] = frozenset({"token_required"})
 _SENT: Final[Codes] = frozenset({"body_timeout", "body_too_large", "not_json"})
 _IMAGE: Final[Codes] = frozenset({"body_timeout", "image_too_large", "unsupported_image"})
 _INPUT: Final[Codes] = frozenset({"invalid_request"})
@@ -88,7 +89,7 @@ ROWS: Final[dict[Operation, Codes]] = {
     ("POST", "/tickets"): THERE,
     ("GET", "/tokens"): NONE,
     ("POST", "/tokens"): TOKENS | {"token_name_taken"},
-    ("DELETE", "/tokens/{name}"): TOKENS | {"token_not_found"},
+    ("DELETE", "/tokens/{name}"): TOKENS | {"token_not_found", "invalid_request"},
     # the account
     ("GET", "/auth/status"): CORE,
     ("POST", "/auth/login"): LOGIN | {"login_in_progress", "login_port_taken"},
