@@ -7361,10 +7361,10 @@ export type GetHealthErrors = {
         code?: 'invalid_ticket' | 'invalid_token';
     };
     /**
-     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`).
+     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`); This needs another scope (`scope_required`).
      */
     403: Problem & {
-        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown';
+        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown' | 'scope_required';
     };
     /**
      * The headers did not arrive in time (`headers_timeout`).
@@ -15156,10 +15156,10 @@ export type EndSessionErrors = {
         code?: 'invalid_ticket' | 'invalid_token';
     };
     /**
-     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`).
+     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`); This needs another scope (`scope_required`).
      */
     403: Problem & {
-        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown';
+        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown' | 'scope_required';
     };
     /**
      * The body did not arrive in time (`body_timeout`); The headers did not arrive in time (`headers_timeout`).
@@ -15249,10 +15249,10 @@ export type GetSessionErrors = {
         code?: 'invalid_ticket' | 'invalid_token';
     };
     /**
-     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`).
+     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`); This needs another scope (`scope_required`).
      */
     403: Problem & {
-        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown';
+        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown' | 'scope_required';
     };
     /**
      * The headers did not arrive in time (`headers_timeout`).
@@ -15336,10 +15336,10 @@ export type BeginSessionErrors = {
         code?: 'invalid_code' | 'invalid_ticket' | 'invalid_token' | 'token_required';
     };
     /**
-     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`).
+     * The agent may not call its own server (`agent_self_access`); A proxy's request needs a token (`forwarded_not_allowed`); This origin may not call (`origin_not_allowed`); Another user's process (`other_user`); Not known who calls (`peer_unknown`); This needs another scope (`scope_required`).
      */
     403: Problem & {
-        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown';
+        code?: 'agent_self_access' | 'forwarded_not_allowed' | 'origin_not_allowed' | 'other_user' | 'peer_unknown' | 'scope_required';
     };
     /**
      * The body did not arrive in time (`body_timeout`); The headers did not arrive in time (`headers_timeout`).
@@ -15813,6 +15813,12 @@ export type EndTokenErrors = {
      */
     421: Problem & {
         code?: 'host_not_allowed';
+    };
+    /**
+     * A field is not valid (`invalid_request`).
+     */
+    422: Problem & {
+        code?: 'invalid_request';
     };
     /**
      * Too many wrong tokens (`too_many_attempts`); Too many at once (`too_many_requests`).
