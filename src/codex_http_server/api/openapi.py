@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from codex_http_server.api import eventschemas, refusals
+from codex_http_server.api import eventschemas, examples, refusals
 from codex_http_server.api.idempotency import KEY_MAX
 from codex_http_server.api.problems import STATUS
 from codex_http_server.api.recognise import STREAMS
@@ -55,6 +55,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         refusals.add(document)
         eventschemas.add(document)
+        examples.add(document)
         _who_may(document)
         _headers(document)
         document["x-error-codes"] = STATUS
