@@ -67,7 +67,7 @@ HEARTBEAT: Final = "heartbeat"
 
 OURS: Final[dict[str, str]] = {
     ITEM_DISCARDED: (
-        "An item that will never be finished. `data`: `{itemId, reason, item}`; `reason` is"
+        "An item that will never be finished. `data`: `{turnId, itemId, reason, item}`; `reason` is"
         " `retried` (the model's stream broke and is tried again), `steered`, `interrupted`,"
         " `failed` (its turn failed), `replaced` (what a reviewer wrote as data; its words come as"
         " another message), `declined` (it was not approved), `core_lost` (the core died,"
@@ -293,24 +293,3 @@ def transient(kind: str, data: object, *, at_ms: int, core: str = "") -> bytes:
     """The JSON of a frame that is not in the log and so has neither seq nor position."""
     body = {"type": kind, "conversation_id": None, "at": rfc3339(at_ms), "core": core, "data": data}
     return _ENCODER.encode(body)
-
-
-def markdown() -> str:
-    """docs/events.md: the envelope and the events that this server makes."""
-    lines = [
-        "# Events",
-        "",
-        "Every event is one JSON object, the same in the log, on a stream and on a page:",
-        "",
-        "| field | meaning |",
-        "|---|---|",
-        *(f"| `{name}` | {meaning} |" for name, meaning in ENVELOPE.items()),
-        "",
-        "`type` is the name that the Codex core gives its notification (`turn/started`,",
-        "`item/completed`, `item/agentMessage/delta` …). These are made by this server:",
-        "",
-        "| type | meaning |",
-        "|---|---|",
-        *(f"| `{name}` | {meaning} |" for name, meaning in OURS.items()),
-    ]
-    return "\n".join(lines) + "\n"

@@ -445,17 +445,31 @@ class Open:
 _LEFT: Final = {"interrupted": "interrupted", "failed": "failed"}
 
 
+_BEGUN: Final = {"status": "inProgress"}
+_UNHEARD: Final[dict[str, dict[str, Any]]] = {
+    "agentMessage": {"text": ""},
+    "plan": {"text": ""},
+    "reasoning": {"summary": [], "content": []},
+    "commandExecution": _BEGUN | {"command": "", "cwd": "", "commandActions": []},
+    "fileChange": _BEGUN | {"changes": []},
+}
+"""What an item has in the core's shape of which nothing is known but that it goes on."""
+
+
 def _missed_start(delta: Draft) -> list[Draft]:
     """A start for an item that is first heard of by a delta: its own was missed."""
     turn_id, item_id = delta.turn_id or "", delta.item_id or ""
     item_type = events.DELTA_OF[delta.type]
     thread: dict[str, Any] = msgspec.json.decode(delta.data)
-    item: dict[str, Any] = {"type": item_type, "id": item_id}
-    if item_type in ("agentMessage", "plan"):
-        item["text"] = ""
+    body = {
+        "item": {"type": item_type, "id": item_id} | _UNHEARD[item_type],
+        "threadId": thread.get("threadId"),
+        "turnId": turn_id,
+        "startedAtMs": delta.at_ms,
+    }
     start = Draft(
         type=events.ITEM_STARTED,
-        data=raw({"item": item, "threadId": thread.get("threadId"), "turnId": turn_id}),
+        data=raw(body),
         at_ms=delta.at_ms,
         turn_id=turn_id,
         item_id=item_id,

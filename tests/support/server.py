@@ -25,6 +25,7 @@ from codex_http_server.testing.provider import Provider
 from codex_http_server.testing.reader import PATIENCE, Event, Reader
 from tests.support.driven import DRIVEN
 from tests.support.leaks import WATCH
+from tests.support.shapes import SHAPES
 
 Json = Any
 
@@ -65,6 +66,7 @@ class Site:
         """End the model; what the servers left here is searched for secrets."""
         self._held.close()
         WATCH.files(self.root)
+        SHAPES.logs(self.root)
 
 
 @dataclass

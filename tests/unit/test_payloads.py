@@ -87,3 +87,60 @@ def test_two_schemas_of_one_name_are_not_mixed_up() -> None:
     files["ServerRequest"] = written({"type": "string"})["ServerRequest"]
     with pytest.raises(ValueError, match="two schemas that are called A"):
         payloads.record("1", files, [])
+
+
+# --- unions ------------------------------------------------------------------------------------
+
+
+def variant(title: str, **fields: Schema) -> Schema:
+    return {"type": "object", "title": title, "properties": fields}
+
+
+def word(name: str) -> Schema:
+    return {"type": "string", "enum": [name]}
+
+
+def recorded_of(union: Schema) -> dict[str, Schema]:
+    """What becomes of a union that has a name of its own."""
+    files = written({"$ref": "#/definitions/U"})
+    files["ServerNotification"]["definitions"]["U"] = union
+    return payloads.record("1", files, [])["schemas"]
+
+
+def test_variants_get_the_names_that_the_core_gives_them_and_are_told_apart() -> None:
+    found = recorded_of({"oneOf": [variant("A1", type=word("a")), variant("B1", type=word("b"))]})
+    one, two = (payloads.REF + name for name in ("Codex_A1", "Codex_B1"))
+    assert found["Codex_U"] == {
+        "oneOf": [{"$ref": one}, {"$ref": two}],
+        "discriminator": {"propertyName": "type", "mapping": {"a": one, "b": two}},
+    }
+    assert found["Codex_A1"] == {
+        "type": "object",
+        "properties": {"type": {"type": "string", "const": "a"}},
+    }
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [
+        [variant("A1", type=word("a")), variant("B1", type=word("a"))],
+        [variant("A1", type=word("a")), variant("B1", kind=word("b"))],
+        [variant("A1", type={"type": "string"}), variant("B1", type=word("b"))],
+        [variant("A1"), {"type": "string"}],
+    ],
+)
+def test_variants_that_no_field_tells_apart_have_no_discriminator(variants: list[Schema]) -> None:
+    found = recorded_of({"anyOf": variants})
+    assert "discriminator" not in found["Codex_U"]
+    assert "$ref" in found["Codex_U"]["anyOf"][0]
+
+
+def test_words_in_several_variants_are_one_list_of_words() -> None:
+    several = {"type": "string", "enum": ["b", "c"]}
+    found = recorded_of({"oneOf": [word("a") | {"description": "A."}, several]})
+    assert found["Codex_U"] == {"type": "string", "enum": ["a", "b", "c"]}
+
+
+def test_a_variant_with_a_name_that_is_taken_is_not_mixed_up() -> None:
+    with pytest.raises(ValueError, match="two schemas that are called A"):
+        recorded_of({"oneOf": [variant("A", type=word("a"))]})

@@ -16,6 +16,7 @@ from codex_http_server.events import Draft
 from codex_http_server.state import DECISIONS, ENDED_KEPT, TEXT_MAX, Action, Open, Phase, WhileBusy
 from tests.support import drafts
 from tests.support.drafts import NOW
+from tests.support.shapes import validator
 
 ENDS = (events.ITEM_COMPLETED, events.ITEM_DISCARDED)
 
@@ -311,6 +312,19 @@ def test_an_unchanged_diff_is_not_repeated(life: Life) -> None:
 
 def test_the_diffs_of_two_turns_are_apart(life: Life) -> None:
     assert len(life.take(drafts.diff("a", "t"), drafts.diff("a", "u"))) == 2
+
+
+@pytest.mark.parametrize("kind", events.DELTA_OF)
+def test_the_start_of_an_item_that_was_missed_has_the_shape_of_the_core_s(
+    life: Life, kind: str
+) -> None:
+    body = {"threadId": "t", "turnId": "A", "itemId": "new", "delta": "x"}
+    delta = Draft(kind, events.raw(body), NOW, turn_id="A", item_id="new", text="x")
+    start, gap, _ = life.take(delta)
+    assert (start.synthetic, gap.type) == ("history", events.ITEM_GAP)
+    data = msgspec.json.decode(start.data)
+    assert validator("Codex_ItemStartedNotification").is_valid(data), data
+    assert validator("ItemGap").is_valid(msgspec.json.decode(gap.data))
 
 
 def test_an_event_that_no_rule_is_about_passes_unchanged(life: Life) -> None:

@@ -69,8 +69,8 @@ export class AllEvents extends Follow<Event> {
 
   protected override async take(event: Event): Promise<Event | null> {
     if (event.type === "feed/reset") {
-      this.position = String(event.data["head"]);
-      this.logId = String(event.data["log_id"]);
+      this.position = String(event.data.head);
+      this.logId = event.data.log_id;
       return event;
     }
     if (typeof event.position !== "string") return this.isNews(event) ? event : null;

@@ -6,10 +6,13 @@
  * recordings in tests/recordings, which the server's own fold is checked with too.
  */
 
-import type { ItemPage, TurnEntry } from "./generated/index.js";
+import type { ItemPage, QueueChanged, TurnEntry } from "./generated/index.js";
 import type {
+  CodexItem,
   ConversationInfo,
   Event,
+  EventOf,
+  EventType,
   Item,
   OpenItem,
   QueuedMessage,
@@ -20,14 +23,14 @@ import type {
 /** A snapshot, and what has happened since. */
 export type State = Snapshot;
 
-type Json = Readonly<Record<string, unknown>>;
-
 const OUTPUT_MOST = 1024 * 1024; // characters of a running command's output kept here
 const PREVIEW = 200; // characters of the first message
 
 /** The state after an event. An event that was seen already changes nothing. */
 export function reduce(state: State, event: Event): State {
-  if (typeof event.seq !== "number") return event.type === "core/state" ? coreOf(state, event) : state;
+  if (typeof event.seq !== "number") {
+    return event.type === "core/state" ? { ...state, core: { ...state.core, ...event.data } } : state;
+  }
   if (event.seq <= state.seq) return state;
   const change = CHANGES.get(event.type);
   const next = change ? { ...state, ...change(state, event) } : { ...state };
@@ -35,10 +38,6 @@ export function reduce(state: State, event: Event): State {
   next.position = event.position ?? state.position;
   next.conversation = { ...next.conversation, head: event.seq };
   return next;
-}
-
-function coreOf(state: State, { data }: Event): State {
-  return { ...state, core: { ...state.core, ...(data as Partial<State["core"]>) } };
 }
 
 /**
@@ -59,47 +58,50 @@ function turnOf({ turn_id, status, synthetic, turn, diff }: TurnEntry): TurnInfo
 // --- what each event changes -------------------------------------------------------------------
 
 type Change = (state: State, event: Event) => Partial<State>;
+type Changes = { [Type in EventType]?: (state: State, event: EventOf<Type>) => Partial<State> };
 
-const CHANGES = new Map<string, Change>(Object.entries({
-  "turn/started": (state, event) => inTurn(state, event, { open: true }),
-  "turn/completed": (state, event) => inTurn(state, event, { open: false }),
+const OF_TYPE: Changes = {
+  "turn/started": inTurn,
+  "turn/completed": inTurn,
   "turn/diff/updated": (state, event) => ({
-    turns: withTurn(state.turns, event, { diff: stringOf(event.data["diff"]) }),
+    turns: withTurn(state.turns, event.turn_id, { diff: event.data.diff }),
   }),
-  "item/started": (state, event) => ({
-    open_items: [...state.open_items, begun(event)],
-  }),
+  "item/started": (state, event) => ({ open_items: [...state.open_items, begun(event)] }),
   "item/completed": ended,
   "item/discarded": ended,
-  "item/agentMessage/delta": grow(appended("text")),
-  "item/plan/delta": grow(appended("text")),
-  "item/commandExecution/outputDelta": grow(appended("aggregatedOutput", OUTPUT_MOST)),
-  "item/reasoning/summaryTextDelta": grow(appendedAt("summary", "summaryIndex")),
-  "item/reasoning/textDelta": grow(appendedAt("content", "contentIndex")),
-  "thread/tokenUsage/updated": (_, { data }) => ({ usage: data["tokenUsage"] as State["usage"] }),
-  "thread/name/updated": (state, { data }) => {
-    const title = stringOf(data["threadName"]);
-    return title === null ? {} : told(state, { title });
-  },
+  "item/agentMessage/delta": (state, event) =>
+    grow(state, event, "agentMessage", (item) => ({ ...item, text: (item.text ?? "") + event.text })),
+  "item/plan/delta": (state, event) =>
+    grow(state, event, "plan", (item) => ({ ...item, text: (item.text ?? "") + event.text })),
+  "item/commandExecution/outputDelta": (state, event) =>
+    grow(state, event, "commandExecution", (item) => {
+      const before = item.aggregatedOutput ?? "";
+      return before.length > OUTPUT_MOST ? item : { ...item, aggregatedOutput: before + event.text };
+    }),
+  "item/reasoning/summaryTextDelta": (state, event) =>
+    grow(state, event, "reasoning", (item) => {
+      return { ...item, summary: appended(item.summary, event.data.summaryIndex, event.text) };
+    }),
+  "item/reasoning/textDelta": (state, event) =>
+    grow(state, event, "reasoning", (item) => {
+      return { ...item, content: appended(item.content, event.data.contentIndex, event.text) };
+    }),
+  "thread/tokenUsage/updated": (_, { data }) => ({ usage: data.tokenUsage }),
+  "thread/name/updated": (state, { data: { threadName: title } }) =>
+    typeof title === "string" ? told(state, { title }) : {},
   "thread/archived": (state) => told(state, { archived: true }),
   "thread/unarchived": (state) => told(state, { archived: false }),
-  "queue/changed": ({ queue }, { data }) => ({ queue: changed(queue, data as unknown as QueueChange) }),
-  "conversation/reverted": (state, { data }) => without(state, data["turn_ids"] as string[]),
-  "conversation/updated": (_, { data }) => ({ conversation: data as ConversationInfo }),
+  "queue/changed": ({ queue }, { data }) => ({ queue: changed(queue, data) }),
+  "conversation/reverted": (state, { data }) => without(state, data.turn_ids),
+  "conversation/updated": (_, { data }) => ({ conversation: data }),
   "approval/requested": asked,
   "approval/resolved": answered,
-} satisfies Record<string, Change>));
+};
+const CHANGES = new Map(Object.entries(OF_TYPE) as [string, Change][]);
 
 // --- the queue ---------------------------------------------------------------------------------
 
-interface QueueChange {
-  readonly removed: readonly string[];
-  /** Where each of these stands now, first to last. */
-  readonly put: readonly { readonly at: number; readonly message: QueuedMessage }[];
-  readonly order?: readonly string[];
-}
-
-function changed(queue: QueuedMessage[], { removed, put, order }: QueueChange): QueuedMessage[] {
+function changed(queue: QueuedMessage[], { removed, put, order }: QueueChanged): QueuedMessage[] {
   const gone = new Set([...removed, ...put.map(({ message }) => message.submit_id)]);
   const left = queue.filter(({ submit_id: id }) => !gone.has(id));
   for (const { at, message } of put) left.splice(at, 0, message);
@@ -125,17 +127,18 @@ function without(state: State, turnIds: readonly string[]): Partial<State> {
 
 // --- turns -------------------------------------------------------------------------------------
 
-function inTurn(state: State, event: Event, { open }: { open: boolean }): Partial<State> {
-  const turns = withTurn(state.turns, event, {
-    turn: event.data["turn"] as TurnInfo["turn"],
-    status: event.status ?? null,
+function inTurn(state: State, event: EventOf<"turn/started" | "turn/completed">): Partial<State> {
+  const turns = withTurn(state.turns, event.turn_id, {
+    turn: event.data.turn,
+    status: event.status,
     synthetic: event.synthetic ?? null,
   });
-  const running = open || turns.some(({ status }) => status === "inProgress");
+  const begins = event.type === "turn/started";
+  const running = begins || turns.some(({ status }) => status === "inProgress");
   return { turns, ...told(state, { status: running ? "running" : "idle", updated_at: event.at }) };
 }
 
-function withTurn(turns: TurnInfo[], { turn_id: id }: Event, fields: Partial<TurnInfo>): TurnInfo[] {
+function withTurn(turns: TurnInfo[], id: Event["turn_id"], fields: Partial<TurnInfo>): TurnInfo[] {
   if (typeof id !== "string") return turns;
   const place = turns.findLastIndex(({ turn_id }) => turn_id === id);
   const known = turns[place] ?? { turn_id: id, status: "inProgress", turn: null, diff: null };
@@ -145,104 +148,83 @@ function withTurn(turns: TurnInfo[], { turn_id: id }: Event, fields: Partial<Tur
 
 // --- items -------------------------------------------------------------------------------------
 
-function begun(event: Event): OpenItem {
-  return {
-    turn_id: event.turn_id ?? "",
-    item_id: event.item_id ?? "",
-    item_type: event.item_type ?? null,
-    item: { ...itemOf(event), ...EMPTY[event.item_type ?? ""] } as OpenItem["item"],
-  };
+function begun({ turn_id, item_id, item_type, data }: EventOf<"item/started">): OpenItem {
+  return { turn_id, item_id, item_type, item: emptied(data.item) };
 }
 
-/** What an open item of a type has of the texts that its deltas bring, before the first one. */
-const EMPTY: Readonly<Record<string, Json>> = {
-  reasoning: { summary: [], content: [] },
-  commandExecution: { aggregatedOutput: "" },
-};
+/** An item that has the texts that its deltas bring, before the first one. */
+function emptied(item: CodexItem): CodexItem {
+  if (item.type === "reasoning") return { ...item, summary: [], content: [] };
+  return item.type === "commandExecution" ? { ...item, aggregatedOutput: "" } : item;
+}
 
-function ended(state: State, event: Event): Partial<State> {
+function ended(state: State, event: EventOf<"item/completed" | "item/discarded">): Partial<State> {
   const item: Item = {
     seq: event.seq ?? 0,
-    turn_id: event.turn_id ?? null,
-    item_id: event.item_id ?? null,
-    item_type: event.item_type ?? null,
-    status: event.status ?? "completed",
+    turn_id: event.turn_id,
+    item_id: event.item_id,
+    item_type: event.item_type,
+    status: event.status,
     synthetic: event.synthetic ?? null,
     at: event.at,
-    item: itemOf(event),
+    item: event.data.item,
   };
   const open_items = state.open_items.filter((each) => !isOf(each, event));
-  return { items: [...state.items, item], open_items, ...previewed(state, event) };
+  return { items: [...state.items, item], open_items, ...previewed(state, event.data.item) };
 }
 
 /** The first message is what lists show of a conversation without a title. */
-function previewed(state: State, event: Event): Partial<State> {
-  if (state.conversation.preview || event.item_type !== "userMessage") return {};
-  const parts = ((itemOf(event) as Json | null)?.["content"] ?? []) as { type?: string; text?: string }[];
-  const texts = parts.flatMap(({ type, text }) => (type === "text" && text ? [text] : []));
-  const kind = parts[0]?.type?.replace(/^local/, "").toLowerCase() ?? "";
+function previewed(state: State, item: CodexItem): Partial<State> {
+  if (state.conversation.preview || item.type !== "userMessage") return {};
+  const texts = item.content.flatMap((part) => (part.type === "text" && part.text ? [part.text] : []));
+  const kind = item.content[0]?.type.replace(/^local/, "").toLowerCase() ?? "";
   return told(state, { preview: texts.join("\n").slice(0, PREVIEW) || `[${kind}]` });
-}
-
-function itemOf(event: Event): Item["item"] {
-  return (event.data["item"] ?? null) as Item["item"];
 }
 
 function isOf(item: OpenItem, event: Event): boolean {
   return item.item_id === event.item_id && item.turn_id === event.turn_id;
 }
 
-/** A change of the open item that a delta belongs to. */
-function grow(change: (item: Json, text: string, data: Json) => Json): Change {
-  return (state, event) => {
-    const place = state.open_items.findLastIndex((item) => isOf(item, event));
-    const open = state.open_items[place];
-    if (open === undefined || typeof event.text !== "string") return {};
-    const item = { ...open.item, ...change(open.item, event.text, event.data) };
-    return { open_items: state.open_items.with(place, { ...open, item }) };
-  };
+/** The open item that a delta belongs to, changed, where it is of the type that such deltas have. */
+function grow<Type extends CodexItem["type"]>(
+  state: State,
+  event: Event,
+  type: Type,
+  change: (item: CodexItem<Type>) => CodexItem,
+): Partial<State> {
+  const place = state.open_items.findLastIndex((item) => isOf(item, event));
+  const open = state.open_items[place];
+  if (open?.item.type !== type || typeof event.text !== "string") return {};
+  const item = change(open.item as CodexItem<Type>);
+  return { open_items: state.open_items.with(place, { ...open, item }) };
 }
 
-function appended(field: string, most = Infinity) {
-  return (item: Json, text: string): Json => {
-    const before = stringOf(item[field]) ?? "";
-    return before.length > most ? {} : { [field]: before + text };
-  };
-}
-
-function appendedAt(field: string, indexField: string) {
-  return (item: Json, text: string, data: Json): Json => {
-    const texts = [...((item[field] ?? []) as string[])];
-    const index = Math.min(Number(data[indexField] ?? 0), texts.length);
-    texts[index] = (texts[index] ?? "") + text;
-    return { [field]: texts };
-  };
+function appended(before: readonly string[] | undefined, at: number, text: string): string[] {
+  const texts = [...(before ?? [])];
+  const index = Math.min(at, texts.length);
+  texts[index] = (texts[index] ?? "") + text;
+  return texts;
 }
 
 // --- approvals ---------------------------------------------------------------------------------
 
-function asked(state: State, event: Event): Partial<State> {
-  const approval = {
+function asked(state: State, event: EventOf<"approval/requested">): Partial<State> {
+  const approval: State["approvals"][number] = {
     ...event.data,
-    conversation_id: event.conversation_id,
+    conversation_id: event.conversation_id ?? "",
     turn_id: event.turn_id ?? null,
     item_id: event.item_id ?? null,
-    status: "pending",
+    status: event.status,
     requested_at: event.at,
     resolution: null,
-  } as unknown as State["approvals"][number];
+  };
   return waiting(state, [...state.approvals, approval]);
 }
 
-function answered(state: State, { data }: Event): Partial<State> {
-  const id = data["approval_id"];
+function answered(state: State, { data: { approval_id: id } }: EventOf<"approval/resolved">): Partial<State> {
   return waiting(state, state.approvals.filter(({ approval_id }) => approval_id !== id));
 }
 
 function waiting(state: State, approvals: State["approvals"]): Partial<State> {
   return { approvals, ...told(state, { waiting_for_approval: approvals.length }) };
-}
-
-function stringOf(value: unknown): string | null {
-  return typeof value === "string" ? value : null;
 }

@@ -65,7 +65,7 @@ export class Events extends Follow<Event | Reset> {
   }
 
   protected async take(event: Event): Promise<Event | Reset | null> {
-    if (event.type === RESET) return await this.reset(String(event.data["reason"]));
+    if (event.type === RESET) return await this.reset(event.data.reason);
     if (!this.isNew(event)) return null;
     this.over = event.type === "conversation/deleted";
     return event;
@@ -124,7 +124,7 @@ export class Turn extends Follow<Event> {
     }
     if (!this.isNew(event)) return null;
     this.turnId ??= event.turn_id ?? null;
-    if (event.type === "turn/completed") this.outcome = event.status ?? "completed";
+    if (event.type === "turn/completed") this.outcome = event.status;
     else if (event.type === "message/removed") this.outcome = "removed";
     this.over = this.outcome !== null || event.type === "conversation/deleted";
     return event;

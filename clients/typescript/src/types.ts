@@ -4,13 +4,16 @@ import type {
   AnswerApproval,
   ApprovalView,
   Began,
+  CodexThreadItem,
   ConversationView,
   CreateConversation,
+  EventOther,
   Finished,
   ListConversationsData,
   LoginView,
   OpenItemView,
   ItemView,
+  KnownEvent,
   PatchConversation,
   QueuedView,
   Ran,
@@ -25,40 +28,36 @@ import type {
   TurnView,
 } from "./generated/index.js";
 
-export type { Snapshot };
+export type { KnownEvent, Snapshot };
 
 /**
- * One event: the envelope, which is the server's and stays as it is, around what the core said. What
- * each type has in `data` is in the server's docs/events.md and openapi.json.
+ * A type that this version does not know: any word but those of `KnownEvent`, to be compared as
+ * `String(event.type)`. It is no word of its own: types only narrow by single values.
  */
-export interface Event {
-  readonly type: string;
-  /** Its number in the conversation; missing where it is not in the log of one. */
-  readonly seq?: number | null;
-  /** Its place on the stream of everything. */
-  readonly position?: string | null;
-  /** Null for events of the server and the account. */
-  readonly conversation_id: string | null;
-  readonly turn_id?: string | null;
-  /** Unique only within its turn. */
-  readonly item_id?: string | null;
-  readonly item_type?: string | null;
-  /** On deltas: the text to append. */
-  readonly text?: string | null;
-  /** How a turn or an item stands. */
-  readonly status?: string | null;
-  /** Why the server made this event in the core's stead. */
-  readonly synthetic?: string | null;
-  /** On `turn/started`: all that the turn runs under. */
-  readonly policy?: Readonly<Record<string, unknown>> | null;
-  /** On an item's end: how many deltas the log no longer has. */
-  readonly folded?: number | null;
-  readonly at: string;
-  /** The version of the core that made `data`. */
-  readonly core?: string | null;
-  /** The core's own object. It may change with the core's version: draw text from `text`. */
-  readonly data: Readonly<Record<string, unknown>>;
+export declare enum UnknownType {
+  Any = "",
 }
+
+/** An event that a newer server or core may send: nothing is known of what it carries. */
+export type OtherEvent = EventOther & { readonly type: UnknownType };
+
+/**
+ * One event: the envelope, which is the server's and stays as it is, around what happened. `type` says
+ * what is in `data`: after `event.type === "turn/completed"` it is that of a turn's end. An object of
+ * the core may change with the core's version (`core`): draw text from `text`. What each type means is
+ * in the server's docs/events.md.
+ */
+export type Event = KnownEvent | OtherEvent;
+
+/** The types of events that this version knows. */
+export type EventType = KnownEvent["type"];
+/** The event of one type, or of several. */
+export type EventOf<Type extends EventType> = Extract<KnownEvent, { readonly type: Type }>;
+/** The core's own object of an item, of one type, or of any. */
+export type CodexItem<Type extends CodexThreadItem["type"] = CodexThreadItem["type"]> = Extract<
+  CodexThreadItem,
+  { readonly type: Type }
+>;
 
 /**
  * The numbers that the reader had mean nothing any more: forget what you drew, draw `snapshot`;

@@ -52,13 +52,8 @@ function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => child.once("exit", () => resolve()));
 }
 
-const event = (type: string, more: Partial<Event> = {}): Event => ({
-  type,
-  conversation_id: "c",
-  at: "",
-  data: {},
-  ...more,
-});
+const event = (type: string, more: object = {}) =>
+  ({ type, conversation_id: "c", at: "", core: "", data: {}, ...more }) as Event;
 
 /** A program that sleeps, in a group of its own, as a server is started. */
 function sleeper(): ChildProcess & { pid: number } {

@@ -75,9 +75,7 @@ const tests: Test[] = [
       const turn = conversation.stream("hi");
       let text = "";
       for await (const event of turn) {
-        if (event.type === "item/completed" && event.item_type === "agentMessage") {
-          text = (event.data["item"] as { text: string }).text;
-        }
+        if (event.type === "item/completed" && event.data.item.type === "agentMessage") text = event.data.item.text;
         if (event.text !== "before ") continue;
         process.kill(server.pid ?? 0, "SIGKILL");
         await until(3);

@@ -104,9 +104,9 @@ export const streamTests: Test[] = [
       const log = await logged(world, conversation.id);
       const last = seen.at(-1) ?? 0;
       ok(log.every((seq) => seq > last || seen.includes(seq)), "all came");
-      const ends = got.filter(({ type }) => type === "item/completed");
-      const message = ends.at(-1)?.data["item"] as { text: string };
-      equal(message.text, "one two three four");
+      const ends = got.flatMap((event) => (event.type === "item/completed" ? [event.data.item] : []));
+      const message = ends.at(-1);
+      equal(message?.type === "agentMessage" && message.text, "one two three four");
     },
   },
   {
@@ -195,7 +195,7 @@ export const streamTests: Test[] = [
       const turn = conversation.stream("go");
       for await (const { type, data } of turn) {
         if (type !== "approval/requested") continue;
-        const approval = await conversation.approval(String(data["approval_id"]));
+        const approval = await conversation.approval(data.approval_id);
         const offered = approval.decisions.map(({ id }) => id);
         ok(offered.includes("accept") && offered.includes("decline"), `offered: ${offered}`);
         const pending: string[] = [];

@@ -61,10 +61,10 @@ def _groups(described: Node) -> Iterator[str]:
 
 def _operation(method: str, path: str, operation: Node) -> str:
     lines = [f"### {method} {path}", "", operation["description"], ""]
-    lines += _table(("parameter", "in", "type", "meaning"), map(_parameter, _parameters(operation)))
+    lines += table(("parameter", "in", "type", "meaning"), map(_parameter, _parameters(operation)))
     body = operation.get("requestBody", {}).get("content", {})
     lines += [f"Takes {_contents(body)}.", ""] if body else []
-    lines += _table(("answer", "what", "with"), map(_answer, _answers(operation)))
+    lines += table(("answer", "what", "with"), map(_answer, _answers(operation)))
     codes = ", ".join(f"`{code}`" for code in sorted(ROWS.get((method, path), ())))
     return "\n".join([*lines, f"Its own [errors](errors.md): {codes}.", ""] if codes else lines)
 
@@ -107,7 +107,7 @@ def _object(name: str, schema: Node) -> str:
         return "\n".join([*lines, f"{_capital(type_of(schema))}.", ""])
     required = schema.get("required", ())
     fields = ((key, it, key in required) for key, it in schema["properties"].items())
-    return "\n".join([*lines, *_table(("field", "type", "meaning"), map(_field, fields))])
+    return "\n".join([*lines, *table(("field", "type", "meaning"), map(_field, fields))])
 
 
 def _field(given: tuple[str, Node, bool]) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     """A table, or nothing where there are no rows."""
     cells = [[_cell(each) for each in row] for row in rows]
     lines = [f"| {' | '.join(row)} |" for row in ([*head], ["---"] * len(head), *cells)]

@@ -217,7 +217,15 @@ class Manager:
         chosen = next((each for each in found if each.id == decisions.default(found)), None)
         answer = None if chosen is None else chosen.answer
         approval_id = new_id()
-        asked = {"approval_id": approval_id, "kind": question.kind, "method": question.method}
+        asked: dict[str, Any] = {
+            "approval_id": approval_id,
+            "kind": question.kind,
+            "method": question.method,
+            "diff": None,
+            "decisions": [],  # nobody is asked
+            "default": None if chosen is None else chosen.id,
+            "deadline_at": None,
+        }
         ended = {
             "approval_id": approval_id,
             "decision": None if chosen is None else chosen.id,

@@ -98,11 +98,13 @@ async def read_items(ask: Ask, thread_id: str, turn_ids: Sequence[str]) -> list[
 
 def _running(terminal: dict[str, Any]) -> dict[str, Any]:
     """A command that runs, in the shape of an item: the core lists no open items."""
+    command = str(terminal.get("command") or "")
     return {
         "type": "commandExecution",
         "id": terminal["itemId"],
-        "command": terminal.get("command"),
-        "cwd": terminal.get("cwd"),
+        "command": command,
+        "commandActions": [{"type": "unknown", "command": command}],  # it lists no parsed form
+        "cwd": str(terminal.get("cwd") or ""),
         "processId": terminal.get("processId"),
         "status": "inProgress",
         "aggregatedOutput": None,

@@ -48,6 +48,8 @@ def record(version: str, written: dict[str, Schema], asked: Collection[str]) -> 
     found = {kind: _methods(written[union], definitions) for kind, union in UNIONS.items()}
     found["requests"] = {name: found["requests"][name] for name in sorted(asked)}
     schemas = {PREFIX + name: _convert(each) for name, each in sorted(definitions.items())}
+    for name in list(schemas):
+        schemas[name] = _named(schemas[name], schemas)
     return Payloads(
         version=version,
         notifications=found["notifications"],
@@ -80,6 +82,51 @@ def _used(schemas: dict[str, Schema], roots: list[Schema]) -> dict[str, Schema]:
         elif isinstance(node, list):
             left.extend(node)  # pyright: ignore[reportUnknownArgumentType]
     return dict(sorted(used.items()))
+
+
+# --- unions as client generators like them ----------------------------------------------------
+
+
+def _named(schema: Schema, schemas: dict[str, Schema]) -> Schema:
+    """A union whose variants have names of their own (the core calls them by a title) and, where
+    they share one, the field that tells them apart; one of words only as one list of words."""
+    union = next((key for key in ("oneOf", "anyOf") if key in schema), None)
+    if union is None:
+        return schema
+    variants: list[Schema] = schema[union]
+    if all(each.get("type") == "string" and "title" not in each for each in variants):
+        words = [word for each in variants for word in each.get("enum", [each.get("const")])]
+        return _but(schema, union) | {"type": "string", "enum": words}
+    tag = _tag(variants)
+    named = [_moved(each, schemas) for each in variants]
+    made = schema | {union: named}
+    if tag is None or not all("$ref" in each for each in named):
+        return made
+    values = [each["properties"][tag]["const"] for each in variants]
+    mapping = {value: each["$ref"] for value, each in zip(values, named, strict=True)}
+    return made | {"discriminator": {"propertyName": tag, "mapping": mapping}}
+
+
+def _moved(variant: Schema, schemas: dict[str, Schema]) -> Schema:
+    title = variant.get("title")
+    if title is None or variant.get("type") != "object":
+        return variant
+    if schemas.setdefault(PREFIX + title, _but(variant, "title")) != _but(variant, "title"):
+        raise ValueError(f"the core has two schemas that are called {title}")
+    return {"$ref": REF + PREFIX + title}
+
+
+def _tag(variants: list[Schema]) -> str | None:
+    """The field in which each variant has a word of its own."""
+    for name in variants[0].get("properties", {}):
+        words = [each.get("properties", {}).get(name, {}).get("const") for each in variants]
+        if None not in words and len(set(words)) == len(words):
+            return name
+    return None
+
+
+def _but(schema: Schema, name: str) -> Schema:
+    return {key: value for key, value in schema.items() if key != name}
 
 
 # --- draft-07 → 2020-12 -----------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /** What is worth a word while nobody looks. Pure. */
 
-import type { Event } from "../types.js";
+import type { Event, EventOf } from "../types.js";
 
 export interface Notice {
   readonly title: string;
@@ -23,12 +23,11 @@ export function noticeOf(event: Event): Notice | null {
   if (event.type === "auth/required") {
     return { title: "Codex needs you to sign in", body: "The message waits until then.", conversationId };
   }
-  const title = event.type === "turn/completed" ? ENDS[event.status ?? "completed"] : undefined;
+  const title = event.type === "turn/completed" ? ENDS[event.status] : undefined;
   return title === undefined ? null : { title, body: "Click to see what it says.", conversationId };
 }
 
-function questionOf({ data }: Event): string {
-  const kind = String(data["kind"] ?? "");
+function questionOf({ data: { kind } }: EventOf<"approval/requested">): string {
   if (kind === "command") return "To run a command.";
   return kind === "file_change" ? "To change files." : "It waits for your answer.";
 }
