@@ -483,6 +483,15 @@ export type CodexCopy = {
  */
 export type CodexAbsolutePathBuf = string;
 
+/**
+ * User approved the command, and wants to apply the proposed execpolicy amendment so future matching commands can run without prompting.
+ */
+export type CodexAcceptWithExecpolicyAmendmentCommandExecutionApprovalDecision = {
+    acceptWithExecpolicyAmendment: {
+        execpolicy_amendment: Array<string>;
+    };
+};
+
 export type CodexAccountLoginCompletedNotification = {
     error?: string | null;
     loginId?: string | null;
@@ -513,6 +522,29 @@ export type CodexActivePermissionProfile = {
      * Identifier from `default_permissions` or the implicit built-in default, such as `:workspace` or a user-defined `[permissions.<id>]` profile.
      */
     id: string;
+};
+
+export type CodexActiveThreadStatus = {
+    activeFlags: Array<CodexThreadActiveFlag>;
+    type: 'active';
+};
+
+/**
+ * Returned when `turn/start` or `turn/steer` is submitted while the current active turn cannot accept same-turn steering, for example `/review` or manual `/compact`.
+ */
+export type CodexActiveTurnNotSteerableCodexErrorInfo = {
+    activeTurnNotSteerable: {
+        turnKind: CodexNonSteerableTurnKind;
+    };
+};
+
+export type CodexAddFileChange = {
+    content: string;
+    type: 'add';
+};
+
+export type CodexAddPatchChangeKind = {
+    type: 'add';
 };
 
 export type CodexAdditionalFileSystemPermissions = {
@@ -547,6 +579,16 @@ export type CodexAgentMessageDeltaNotification = {
     itemId: string;
     threadId: string;
     turnId: string;
+};
+
+export type CodexAgentMessageThreadItem = {
+    delivery?: CodexAgentMessageDelivery | null;
+    id: string;
+    memoryCitation?: CodexMemoryCitation | null;
+    phase?: CodexMessagePhase | null;
+    questions?: Array<CodexAsyncUserInputQuestion> | null;
+    text: string;
+    type: 'agentMessage';
 };
 
 export type CodexAgentPath = string;
@@ -624,6 +666,15 @@ export type CodexAppScreenshot = {
     userPrompt: string;
 };
 
+/**
+ * User chose a persistent network policy rule (allow/deny) for this host.
+ */
+export type CodexApplyNetworkPolicyAmendmentCommandExecutionApprovalDecision = {
+    applyNetworkPolicyAmendment: {
+        network_policy_amendment: CodexNetworkPolicyAmendment;
+    };
+};
+
 export type CodexApplyPatchApprovalParams = {
     /**
      * Use to correlate this with [codex_protocol::protocol::PatchApplyBeginEvent] and [codex_protocol::protocol::PatchApplyEndEvent].
@@ -643,24 +694,27 @@ export type CodexApplyPatchApprovalParams = {
     reason?: string | null;
 };
 
+export type CodexApplyPatchGuardianApprovalReviewAction = {
+    cwd: CodexLegacyAppPathString;
+    files: Array<CodexLegacyAppPathString>;
+    type: 'applyPatch';
+};
+
 /**
  * Configures who approval requests are routed to for review. Examples include sandbox escapes, blocked network access, MCP approval prompts, and ARC escalations. Defaults to `user`. `auto_review` uses a carefully prompted subagent to gather relevant context and apply a risk-based decision framework before approving or denying the request. The legacy value `guardian_subagent` is accepted for compatibility.
  */
 export type CodexApprovalsReviewer = 'user' | 'auto_review' | 'guardian_subagent';
 
-export type CodexAskForApproval = 'untrusted' | 'on-request' | 'never' | {
-    granular: {
-        mcp_elicitations: boolean;
-        request_permissions?: boolean;
-        rules: boolean;
-        sandbox_approval: boolean;
-        skill_approval?: boolean;
-    };
-};
+export type CodexAskForApproval = 'untrusted' | 'on-request' | 'never' | CodexGranularAskForApproval;
 
 export type CodexAsyncUserInputQuestion = {
     options?: Array<string> | null;
     title: string;
+};
+
+export type CodexAudioUserInput = {
+    type: 'audio';
+    url: string;
 };
 
 /**
@@ -680,6 +734,13 @@ export type CodexAuthRecoveryNotification = {
  */
 export type CodexAutoReviewDecisionSource = 'agent';
 
+export type CodexBemItemPromotedThreadRealtimeItem = {
+    item_id: string;
+    presentation: CodexThreadRealtimeBemItemPresentation;
+    turn_id: string;
+    type: 'bemItemPromoted';
+};
+
 export type CodexByteRange = {
     end: number;
     start: number;
@@ -690,27 +751,7 @@ export type CodexByteRange = {
  *
  * When an upstream HTTP status is available (for example, from the Responses API or a provider), it is forwarded in `httpStatusCode` on the relevant `codexErrorInfo` variant.
  */
-export type CodexCodexErrorInfo = 'contextWindowExceeded' | 'sessionBudgetExceeded' | 'usageLimitExceeded' | 'rateLimitExceeded' | 'flexUnavailable' | 'serverOverloaded' | 'cyberPolicy' | 'misalignmentPolicyViolation' | 'tooManyDenials' | 'internalServerError' | 'unauthorized' | 'badRequest' | 'threadRollbackFailed' | 'sandboxError' | 'other' | {
-    httpConnectionFailed: {
-        httpStatusCode?: number | null;
-    };
-} | {
-    responseStreamConnectionFailed: {
-        httpStatusCode?: number | null;
-    };
-} | {
-    responseStreamDisconnected: {
-        httpStatusCode?: number | null;
-    };
-} | {
-    responseTooManyFailedAttempts: {
-        httpStatusCode?: number | null;
-    };
-} | {
-    activeTurnNotSteerable: {
-        turnKind: CodexNonSteerableTurnKind;
-    };
-} | string | {
+export type CodexCodexErrorInfo = 'contextWindowExceeded' | 'sessionBudgetExceeded' | 'usageLimitExceeded' | 'rateLimitExceeded' | 'flexUnavailable' | 'serverOverloaded' | 'cyberPolicy' | 'misalignmentPolicyViolation' | 'tooManyDenials' | 'internalServerError' | 'unauthorized' | 'badRequest' | 'threadRollbackFailed' | 'sandboxError' | 'other' | CodexHttpConnectionFailedCodexErrorInfo | CodexResponseStreamConnectionFailedCodexErrorInfo | CodexResponseStreamDisconnectedCodexErrorInfo | CodexResponseTooManyFailedAttemptsCodexErrorInfo | CodexActiveTurnNotSteerableCodexErrorInfo | string | {
     [key: string]: unknown;
 };
 
@@ -725,6 +766,48 @@ export type CodexCollabAgentTool = 'spawnAgent' | 'sendInput' | 'resumeAgent' | 
 
 export type CodexCollabAgentToolCallStatus = 'inProgress' | 'completed' | 'failed' | 'interrupted';
 
+export type CodexCollabAgentToolCallThreadItem = {
+    /**
+     * Last known status of the target agents, when available.
+     */
+    agentsStates: {
+        [key: string]: CodexCollabAgentState;
+    };
+    /**
+     * Unique identifier for this collab tool call.
+     */
+    id: string;
+    /**
+     * Model requested for the spawned agent, when applicable.
+     */
+    model?: string | null;
+    /**
+     * Prompt text sent as part of the collab tool call, when available.
+     */
+    prompt?: string | null;
+    /**
+     * Reasoning effort requested for the spawned agent, when applicable.
+     */
+    reasoningEffort?: CodexReasoningEffort | null;
+    /**
+     * Thread ID of the receiving agent, when applicable. In case of spawn operation, this corresponds to the newly spawned agent.
+     */
+    receiverThreadIds: Array<string>;
+    /**
+     * Thread ID of the agent issuing the collab request.
+     */
+    senderThreadId: string;
+    /**
+     * Current status of the collab tool call.
+     */
+    status: CodexCollabAgentToolCallStatus;
+    /**
+     * Name of the collab tool that was invoked.
+     */
+    tool: CodexCollabAgentTool;
+    type: 'collabAgentToolCall';
+};
+
 /**
  * Collaboration mode for a Codex session.
  */
@@ -733,24 +816,15 @@ export type CodexCollaborationMode = {
     settings: CodexSettings;
 };
 
-export type CodexCommandAction = {
-    command: string;
-    name: string;
-    path: CodexLegacyAppPathString;
+export type CodexCommandAction = ({
     type: 'read';
-} | {
-    command: string;
-    path?: string | null;
+} & CodexReadCommandAction) | ({
     type: 'listFiles';
-} | {
-    command: string;
-    path?: string | null;
-    query?: string | null;
+} & CodexListFilesCommandAction) | ({
     type: 'search';
-} | {
-    command: string;
+} & CodexSearchCommandAction) | ({
     type: 'unknown';
-};
+} & CodexUnknownCommandAction);
 
 /**
  * Base64-encoded output chunk emitted for a streaming `command/exec` request.
@@ -781,15 +855,7 @@ export type CodexCommandExecOutputDeltaNotification = {
  */
 export type CodexCommandExecOutputStream = 'stdout' | 'stderr';
 
-export type CodexCommandExecutionApprovalDecision = 'accept' | 'acceptForSession' | {
-    acceptWithExecpolicyAmendment: {
-        execpolicy_amendment: Array<string>;
-    };
-} | {
-    applyNetworkPolicyAmendment: {
-        network_policy_amendment: CodexNetworkPolicyAmendment;
-    };
-} | 'decline' | 'cancel';
+export type CodexCommandExecutionApprovalDecision = 'accept' | 'acceptForSession' | CodexAcceptWithExecpolicyAmendmentCommandExecutionApprovalDecision | CodexApplyNetworkPolicyAmendmentCommandExecutionApprovalDecision | 'decline' | 'cancel';
 
 /**
  * Distinguishes a command approval from input sent to an existing terminal.
@@ -869,6 +935,61 @@ export type CodexCommandExecutionSource = 'agent' | 'userShell' | 'unifiedExecSt
 
 export type CodexCommandExecutionStatus = 'inProgress' | 'completed' | 'failed' | 'declined';
 
+export type CodexCommandExecutionThreadItem = {
+    /**
+     * The command's output, aggregated from stdout and stderr.
+     */
+    aggregatedOutput?: string | null;
+    /**
+     * The command to be executed.
+     */
+    command: string;
+    /**
+     * A best-effort parsing of the command to understand the action(s) it will perform. This returns a list of CommandAction objects because a single shell command may be composed of many commands piped together.
+     */
+    commandActions: Array<CodexCommandAction>;
+    /**
+     * The command's working directory.
+     */
+    cwd: CodexLegacyAppPathString;
+    /**
+     * The duration of the command execution in milliseconds.
+     */
+    durationMs?: number | null;
+    /**
+     * The command's exit code.
+     */
+    exitCode?: number | null;
+    id: string;
+    /**
+     * Trusted first-party plugin id when this command resolves to one plugin script.
+     */
+    pluginId?: string | null;
+    /**
+     * Identifier for the underlying PTY process (when available).
+     */
+    processId?: string | null;
+    /**
+     * Safe plugin-relative path when this command resolves to one plugin script.
+     */
+    scriptPath?: string | null;
+    source?: CodexCommandExecutionSource;
+    status: CodexCommandExecutionStatus;
+    type: 'commandExecution';
+};
+
+export type CodexCommandGuardianApprovalReviewAction = {
+    command: string;
+    cwd: CodexLegacyAppPathString;
+    source: CodexGuardianCommandSource;
+    type: 'command';
+};
+
+export type CodexCompletedThreadPredictionResult = {
+    text?: string | null;
+    type: 'completed';
+};
+
 export type CodexConfigWarningNotification = {
     /**
      * Optional extra guidance or error details.
@@ -896,10 +1017,36 @@ export type CodexContextCompactedNotification = {
     turnId: string;
 };
 
+export type CodexContextCompactionThreadItem = {
+    id: string;
+    type: 'contextCompaction';
+};
+
 export type CodexCreditsSnapshot = {
     balance?: string | null;
     hasCredits: boolean;
     unlimited: boolean;
+};
+
+export type CodexCustomMultiAgentMode = {
+    custom: string;
+};
+
+export type CodexCustomSessionSource = {
+    custom: string;
+};
+
+export type CodexDangerFullAccessSandboxPolicy = {
+    type: 'dangerFullAccess';
+};
+
+export type CodexDeleteFileChange = {
+    content: string;
+    type: 'delete';
+};
+
+export type CodexDeletePatchChangeKind = {
+    type: 'delete';
 };
 
 export type CodexDeprecationNoticeNotification = {
@@ -915,16 +1062,13 @@ export type CodexDeprecationNoticeNotification = {
 
 export type CodexDesktopOnboardingEntrypoint = 'life_sciences';
 
-export type CodexDynamicToolCallOutputContentItem = {
-    text: string;
+export type CodexDynamicToolCallOutputContentItem = ({
     type: 'inputText';
-} | {
-    imageUrl: string;
+} & CodexInputTextDynamicToolCallOutputContentItem) | ({
     type: 'inputImage';
-} | {
-    audioUrl: string;
+} & CodexInputImageDynamicToolCallOutputContentItem) | ({
     type: 'inputAudio';
-};
+} & CodexInputAudioDynamicToolCallOutputContentItem);
 
 export type CodexDynamicToolCallParams = {
     arguments: unknown;
@@ -936,6 +1080,32 @@ export type CodexDynamicToolCallParams = {
 };
 
 export type CodexDynamicToolCallStatus = 'inProgress' | 'completed' | 'failed';
+
+export type CodexDynamicToolCallThreadItem = {
+    arguments: unknown;
+    contentItems?: Array<CodexDynamicToolCallOutputContentItem> | null;
+    /**
+     * The duration of the dynamic tool call in milliseconds.
+     */
+    durationMs?: number | null;
+    id: string;
+    namespace?: string | null;
+    status: CodexDynamicToolCallStatus;
+    success?: boolean | null;
+    tool: string;
+    type: 'dynamicToolCall';
+};
+
+export type CodexEncryptedContentFunctionCallOutputContentItem = {
+    encrypted_content: string;
+    type: 'encrypted_content';
+};
+
+export type CodexEnteredReviewModeThreadItem = {
+    id: string;
+    review: string;
+    type: 'enteredReviewMode';
+};
 
 export type CodexEnvironmentConnectionNotification = {
     environmentId: string;
@@ -963,6 +1133,20 @@ export type CodexExecCommandApprovalParams = {
     cwd: string;
     parsedCmd: Array<CodexParsedCommand>;
     reason?: string | null;
+};
+
+export type CodexExecveGuardianApprovalReviewAction = {
+    argv: Array<string>;
+    cwd: CodexAbsolutePathBuf;
+    program: string;
+    source: CodexGuardianCommandSource;
+    type: 'execve';
+};
+
+export type CodexExitedReviewModeThreadItem = {
+    id: string;
+    review: string;
+    type: 'exitedReviewMode';
 };
 
 export type CodexExternalAgentConfigImportCompletedNotification = {
@@ -1004,17 +1188,22 @@ export type CodexExternalAgentConfigImportTypeResult = {
 
 export type CodexExternalAgentConfigMigrationItemType = 'AGENTS_MD' | 'CONFIG' | 'SKILLS' | 'PLUGINS' | 'MCP_SERVER_CONFIG' | 'SUBAGENTS' | 'HOOKS' | 'COMMANDS' | 'MEMORY' | 'SESSIONS';
 
-export type CodexFileChange = {
-    content: string;
-    type: 'add';
-} | {
-    content: string;
-    type: 'delete';
-} | {
-    move_path?: string | null;
-    type: 'update';
-    unified_diff: string;
+export type CodexExternalSandboxSandboxPolicy = {
+    networkAccess?: CodexNetworkAccess;
+    type: 'externalSandbox';
 };
+
+export type CodexFailedThreadPredictionResult = {
+    type: 'failed';
+};
+
+export type CodexFileChange = ({
+    type: 'add';
+} & CodexAddFileChange) | ({
+    type: 'delete';
+} & CodexDeleteFileChange) | ({
+    type: 'update';
+} & CodexUpdateFileChange);
 
 /**
  * Deprecated legacy notification for `apply_patch` textual output.
@@ -1053,36 +1242,29 @@ export type CodexFileChangeRequestApprovalParams = {
     turnId: string;
 };
 
+export type CodexFileChangeThreadItem = {
+    changes: Array<CodexFileUpdateChange>;
+    id: string;
+    status: CodexPatchApplyStatus;
+    type: 'fileChange';
+};
+
 export type CodexFileSystemAccessMode = 'read' | 'write' | 'deny';
 
-export type CodexFileSystemPath = {
-    path: CodexLegacyAppPathString;
+export type CodexFileSystemPath = ({
     type: 'path';
-} | {
-    pattern: string;
+} & CodexPathFileSystemPath) | ({
     type: 'glob_pattern';
-} | {
+} & CodexGlobPatternFileSystemPath) | ({
     type: 'special';
-    value: CodexFileSystemSpecialPath;
-};
+} & CodexSpecialFileSystemPath);
 
 export type CodexFileSystemSandboxEntry = {
     access: CodexFileSystemAccessMode;
     path: CodexFileSystemPath;
 };
 
-export type CodexFileSystemSpecialPath = {
-    kind: 'root';
-} | {
-    kind: 'minimal';
-} | {
-    kind: 'project_roots';
-    subpath?: CodexLegacyAppPathString | null;
-} | {
-    kind: 'tmpdir';
-} | {
-    kind: 'slash_tmp';
-} | {
+export type CodexFileSystemSpecialPath = CodexRootFileSystemSpecialPath | CodexMinimalFileSystemSpecialPath | CodexKindFileSystemSpecialPath | CodexTmpdirFileSystemSpecialPath | CodexSlashTmpFileSystemSpecialPath | {
     kind: 'unknown';
     path: string;
     subpath?: CodexLegacyAppPathString | null;
@@ -1092,6 +1274,12 @@ export type CodexFileUpdateChange = {
     diff: string;
     kind: CodexPatchChangeKind;
     path: string;
+};
+
+export type CodexFindInPageWebSearchAction = {
+    pattern?: string | null;
+    type: 'findInPage';
+    url?: string | null;
 };
 
 /**
@@ -1113,22 +1301,22 @@ export type CodexFunctionCallOutputBody = string | Array<CodexFunctionCallOutput
 /**
  * Responses API compatible content items that can be returned by a tool call. This is a subset of ContentItem with the types we support as function call outputs.
  */
-export type CodexFunctionCallOutputContentItem = {
-    text: string;
+export type CodexFunctionCallOutputContentItem = ({
     type: 'input_text';
-} | (({
-    image_url: string;
-} | {
-    file_id: string;
-}) & {
-    detail?: CodexImageDetail | null;
+} & CodexInputTextFunctionCallOutputContentItem) | ({
     type: 'input_image';
-}) | {
-    audio_url: string;
+} & CodexInputImageFunctionCallOutputContentItem) | ({
     type: 'input_audio';
-} | {
-    encrypted_content: string;
+} & CodexInputAudioFunctionCallOutputContentItem) | ({
     type: 'encrypted_content';
+} & CodexEncryptedContentFunctionCallOutputContentItem);
+
+export type CodexFunctionCallOutputThreadItem = {
+    id: string;
+    name: string;
+    namespace?: string | null;
+    output: CodexFunctionCallOutputBody;
+    type: 'functionCallOutput';
 };
 
 export type CodexFuzzyFileSearchMatchType = 'file' | 'directory';
@@ -1173,6 +1361,21 @@ export type CodexGitInfo = {
     sha?: string | null;
 };
 
+export type CodexGlobPatternFileSystemPath = {
+    pattern: string;
+    type: 'glob_pattern';
+};
+
+export type CodexGranularAskForApproval = {
+    granular: {
+        mcp_elicitations: boolean;
+        request_permissions?: boolean;
+        rules: boolean;
+        sandbox_approval: boolean;
+        skill_approval?: boolean;
+    };
+};
+
 /**
  * [UNSTABLE] Temporary approval auto-review payload used by `item/autoApprovalReview*` notifications. This shape is expected to change soon.
  */
@@ -1183,45 +1386,21 @@ export type CodexGuardianApprovalReview = {
     userAuthorization?: CodexGuardianUserAuthorization | null;
 };
 
-export type CodexGuardianApprovalReviewAction = {
-    command: string;
-    cwd: CodexLegacyAppPathString;
-    source: CodexGuardianCommandSource;
+export type CodexGuardianApprovalReviewAction = ({
     type: 'command';
-} | {
-    argv: Array<string>;
-    cwd: CodexAbsolutePathBuf;
-    program: string;
-    source: CodexGuardianCommandSource;
+} & CodexCommandGuardianApprovalReviewAction) | ({
     type: 'execve';
-} | {
-    approvalId: string;
-    cwd: CodexLegacyAppPathString;
-    processId: string;
-    stdin: string;
+} & CodexExecveGuardianApprovalReviewAction) | ({
     type: 'writeStdin';
-} | {
-    cwd: CodexLegacyAppPathString;
-    files: Array<CodexLegacyAppPathString>;
+} & CodexWriteStdinGuardianApprovalReviewAction) | ({
     type: 'applyPatch';
-} | {
-    host: string;
-    port: number;
-    protocol: CodexNetworkApprovalProtocol;
-    target: string;
+} & CodexApplyPatchGuardianApprovalReviewAction) | ({
     type: 'networkAccess';
-} | {
-    connectorId?: string | null;
-    connectorName?: string | null;
-    server: string;
-    toolName: string;
-    toolTitle?: string | null;
+} & CodexNetworkAccessGuardianApprovalReviewAction) | ({
     type: 'mcpToolCall';
-} | {
-    permissions: CodexRequestPermissionProfile;
-    reason?: string | null;
+} & CodexMcpToolCallGuardianApprovalReviewAction) | ({
     type: 'requestPermissions';
-};
+} & CodexRequestPermissionsGuardianApprovalReviewAction);
 
 /**
  * [UNSTABLE] Lifecycle state for an approval auto-review.
@@ -1275,6 +1454,12 @@ export type CodexHookPromptFragment = {
     text: string;
 };
 
+export type CodexHookPromptThreadItem = {
+    fragments: Array<CodexHookPromptFragment>;
+    id: string;
+    type: 'hookPrompt';
+};
+
 export type CodexHookRunStatus = 'running' | 'completed' | 'failed' | 'blocked' | 'stopped';
 
 export type CodexHookRunSummary = {
@@ -1304,15 +1489,89 @@ export type CodexHookStartedNotification = {
     turnId?: string | null;
 };
 
+export type CodexHttpConnectionFailedCodexErrorInfo = {
+    httpConnectionFailed: {
+        httpStatusCode?: number | null;
+    };
+};
+
+export type CodexIdleThreadStatus = {
+    type: 'idle';
+};
+
 export type CodexImageDetail = 'auto' | 'low' | 'high' | 'original';
 
-/**
- * UsageLimitExceededImageGenerationFailure
- */
 export type CodexImageGenerationFailure = {
-    limitId: string;
-    resetsAt?: number | null;
     type: 'usageLimitExceeded';
+} & CodexUsageLimitExceededImageGenerationFailure;
+
+export type CodexImageGenerationThreadItem = {
+    failure?: CodexImageGenerationFailure | null;
+    id: string;
+    result: string;
+    revisedPrompt?: string | null;
+    savedPath?: CodexAbsolutePathBuf | null;
+    status: string;
+    transparentBackground?: boolean | null;
+    type: 'imageGeneration';
+};
+
+export type CodexImageUserInput = ({
+    url: string;
+} | {
+    fileId: string;
+}) & {
+    detail?: CodexImageDetail | null;
+    type: 'image';
+};
+
+export type CodexImageViewThreadItem = {
+    id: string;
+    path: CodexLegacyAppPathString;
+    type: 'imageView';
+};
+
+export type CodexInlineMarkdownThreadRealtimeBemItemPresentation = {
+    type: 'inlineMarkdown';
+};
+
+export type CodexInlineVisualizationThreadRealtimeBemItemPresentation = {
+    index: number;
+    type: 'inlineVisualization';
+};
+
+export type CodexInputAudioDynamicToolCallOutputContentItem = {
+    audioUrl: string;
+    type: 'inputAudio';
+};
+
+export type CodexInputAudioFunctionCallOutputContentItem = {
+    audio_url: string;
+    type: 'input_audio';
+};
+
+export type CodexInputImageDynamicToolCallOutputContentItem = {
+    imageUrl: string;
+    type: 'inputImage';
+};
+
+export type CodexInputImageFunctionCallOutputContentItem = ({
+    image_url: string;
+} | {
+    file_id: string;
+}) & {
+    detail?: CodexImageDetail | null;
+    type: 'input_image';
+};
+
+export type CodexInputTextDynamicToolCallOutputContentItem = {
+    text: string;
+    type: 'inputText';
+};
+
+export type CodexInputTextFunctionCallOutputContentItem = {
+    text: string;
+    type: 'input_text';
 };
 
 export type CodexItemCompletedNotification = {
@@ -1392,7 +1651,35 @@ export type CodexItemStartedNotification = {
     turnId: string;
 };
 
+export type CodexKindFileSystemSpecialPath = {
+    kind: 'project_roots';
+    subpath?: CodexLegacyAppPathString | null;
+};
+
 export type CodexLegacyAppPathString = string;
+
+export type CodexListFilesCommandAction = {
+    command: string;
+    path?: string | null;
+    type: 'listFiles';
+};
+
+export type CodexListFilesParsedCommand = {
+    cmd: string;
+    path?: string | null;
+    type: 'list_files';
+};
+
+export type CodexLocalAudioUserInput = {
+    path: string;
+    type: 'localAudio';
+};
+
+export type CodexLocalImageUserInput = {
+    detail?: CodexImageDetail | null;
+    path: string;
+    type: 'localImage';
+};
 
 export type CodexMcpAppDisplayMode = 'inline' | 'fullscreen';
 
@@ -1606,6 +1893,15 @@ export type CodexMcpToolCallError = {
     message: string;
 };
 
+export type CodexMcpToolCallGuardianApprovalReviewAction = {
+    connectorId?: string | null;
+    connectorName?: string | null;
+    server: string;
+    toolName: string;
+    toolTitle?: string | null;
+    type: 'mcpToolCall';
+};
+
 export type CodexMcpToolCallProgressNotification = {
     itemId: string;
     message: string;
@@ -1621,6 +1917,32 @@ export type CodexMcpToolCallResult = {
 
 export type CodexMcpToolCallStatus = 'inProgress' | 'completed' | 'failed';
 
+export type CodexMcpToolCallThreadItem = {
+    appContext?: CodexMcpToolCallAppContext | null;
+    arguments: unknown;
+    /**
+     * The duration of the MCP tool call in milliseconds.
+     */
+    durationMs?: number | null;
+    error?: CodexMcpToolCallError | null;
+    id: string;
+    /**
+     * Legacy compatibility field; prefer `mcpAppUi.resourceUri` when available.
+     */
+    mcpAppResourceUri?: string | null;
+    /**
+     * Presentation captured from the invoked descriptor; absent in older history.
+     */
+    mcpAppUi?: CodexMcpAppUi | null;
+    pluginId?: string | null;
+    readOnlyHint?: boolean | null;
+    result?: CodexMcpToolCallResult | null;
+    server: string;
+    status: CodexMcpToolCallStatus;
+    tool: string;
+    type: 'mcpToolCall';
+};
+
 export type CodexMemoryCitation = {
     entries: Array<CodexMemoryCitationEntry>;
     threadIds: Array<string>;
@@ -1633,12 +1955,22 @@ export type CodexMemoryCitationEntry = {
     path: string;
 };
 
+export type CodexMentionUserInput = {
+    name: string;
+    path: string;
+    type: 'mention';
+};
+
 /**
  * Classifies assistant text as commentary, a partial answer, or a terminal answer.
  *
  * Providers do not emit this consistently, so callers must treat `None` as "phase unknown" and keep compatibility behavior for legacy models.
  */
 export type CodexMessagePhase = 'commentary' | 'partial_answer' | 'final_answer';
+
+export type CodexMinimalFileSystemSpecialPath = {
+    kind: 'minimal';
+};
 
 export type CodexMisalignmentErrorDetails = {
     /**
@@ -1699,11 +2031,17 @@ export type CodexModelVerificationNotification = {
 /**
  * Controls the effective multi-agent delegation instructions for a turn. `custom` means the configured mode hint defines the policy instead of a built-in policy.
  */
-export type CodexMultiAgentMode = 'explicitRequestOnly' | 'proactive' | {
-    custom: string;
-};
+export type CodexMultiAgentMode = 'explicitRequestOnly' | 'proactive' | CodexCustomMultiAgentMode;
 
 export type CodexNetworkAccess = 'restricted' | 'enabled';
+
+export type CodexNetworkAccessGuardianApprovalReviewAction = {
+    host: string;
+    port: number;
+    protocol: CodexNetworkApprovalProtocol;
+    target: string;
+    type: 'networkAccess';
+};
 
 export type CodexNetworkApprovalContext = {
     host: string;
@@ -1721,37 +2059,46 @@ export type CodexNetworkPolicyRuleAction = 'allow' | 'deny';
 
 export type CodexNonSteerableTurnKind = 'review' | 'compact';
 
-export type CodexParsedCommand = {
-    cmd: string;
-    name: string;
-    /**
-     * (Best effort) Path to the file being read by the command. When possible, this is an absolute path, though when relative, it should be resolved against the `cwd`` that will be used to run the command to derive the absolute path.
-     */
-    path: string;
-    type: 'read';
-} | {
-    cmd: string;
-    path?: string | null;
-    type: 'list_files';
-} | {
-    cmd: string;
-    path?: string | null;
-    query?: string | null;
-    type: 'search';
-} | {
-    cmd: string;
-    type: 'unknown';
+export type CodexNotLoadedThreadStatus = {
+    type: 'notLoaded';
 };
+
+export type CodexOpenPageWebSearchAction = {
+    type: 'openPage';
+    url?: string | null;
+};
+
+export type CodexOtherSubAgentSource = {
+    other: string;
+};
+
+export type CodexOtherWebSearchAction = {
+    type: 'other';
+};
+
+export type CodexParsedCommand = ({
+    type: 'read';
+} & CodexReadParsedCommand) | ({
+    type: 'list_files';
+} & CodexListFilesParsedCommand) | ({
+    type: 'search';
+} & CodexSearchParsedCommand) | ({
+    type: 'unknown';
+} & CodexUnknownParsedCommand);
 
 export type CodexPatchApplyStatus = 'inProgress' | 'completed' | 'failed' | 'declined';
 
-export type CodexPatchChangeKind = {
+export type CodexPatchChangeKind = ({
     type: 'add';
-} | {
+} & CodexAddPatchChangeKind) | ({
     type: 'delete';
-} | {
-    move_path?: string | null;
+} & CodexDeletePatchChangeKind) | ({
     type: 'update';
+} & CodexUpdatePatchChangeKind);
+
+export type CodexPathFileSystemPath = {
+    path: CodexLegacyAppPathString;
+    type: 'path';
 };
 
 export type CodexPermissionsRequestApprovalParams = {
@@ -1781,6 +2128,15 @@ export type CodexPlanDeltaNotification = {
     itemId: string;
     threadId: string;
     turnId: string;
+};
+
+/**
+ * EXPERIMENTAL - proposed plan item content. The completed plan item is authoritative and may not match the concatenation of `PlanDelta` text.
+ */
+export type CodexPlanThreadItem = {
+    id: string;
+    text: string;
+    type: 'plan';
 };
 
 export type CodexPlanType = 'free' | 'go' | 'plus' | 'pro' | 'prolite' | 'promax' | 'team' | 'self_serve_business_prolite' | 'self_serve_business_usage_based' | 'business' | 'ent26' | 'enterprise_cbp_automation' | 'enterprise_cbp_usage_based' | 'enterprise' | 'edu' | 'edu_plus' | 'edu_pro' | 'unknown';
@@ -1884,7 +2240,38 @@ export type CodexRateLimitWindow = {
     windowDurationMins?: number | null;
 };
 
+export type CodexReadCommandAction = {
+    command: string;
+    name: string;
+    path: CodexLegacyAppPathString;
+    type: 'read';
+};
+
+export type CodexReadOnlySandboxPolicy = {
+    networkAccess?: boolean;
+    type: 'readOnly';
+};
+
+export type CodexReadParsedCommand = {
+    cmd: string;
+    name: string;
+    /**
+     * (Best effort) Path to the file being read by the command. When possible, this is an absolute path, though when relative, it should be resolved against the `cwd`` that will be used to run the command to derive the absolute path.
+     */
+    path: string;
+    type: 'read';
+};
+
 export type CodexRealtimeConversationVersion = 'v1' | 'v2' | 'v3';
+
+export type CodexRealtimeSessionClosedThreadRealtimeItem = {
+    outcome: CodexThreadRealtimeSessionOutcome;
+    type: 'realtimeSessionClosed';
+};
+
+export type CodexRealtimeSessionStartedThreadRealtimeItem = {
+    type: 'realtimeSessionStarted';
+};
 
 /**
  * A non-empty reasoning effort value advertised by the model.
@@ -1919,6 +2306,13 @@ export type CodexReasoningTextDeltaNotification = {
     turnId: string;
 };
 
+export type CodexReasoningThreadItem = {
+    content?: Array<string>;
+    id: string;
+    summary?: Array<string>;
+    type: 'reasoning';
+};
+
 export type CodexRemoteControlConnectionStatus = 'disabled' | 'connecting' | 'connected' | 'errored';
 
 /**
@@ -1945,20 +2339,71 @@ export type CodexRequestPermissionProfile = {
     network?: CodexAdditionalNetworkPermissions | null;
 };
 
-export type CodexSandboxPolicy = {
+export type CodexRequestPermissionsGuardianApprovalReviewAction = {
+    permissions: CodexRequestPermissionProfile;
+    reason?: string | null;
+    type: 'requestPermissions';
+};
+
+/**
+ * Failed to connect to the response SSE stream.
+ */
+export type CodexResponseStreamConnectionFailedCodexErrorInfo = {
+    responseStreamConnectionFailed: {
+        httpStatusCode?: number | null;
+    };
+};
+
+/**
+ * The response SSE stream disconnected in the middle of a turn before completion.
+ */
+export type CodexResponseStreamDisconnectedCodexErrorInfo = {
+    responseStreamDisconnected: {
+        httpStatusCode?: number | null;
+    };
+};
+
+/**
+ * Reached the retry limit for responses.
+ */
+export type CodexResponseTooManyFailedAttemptsCodexErrorInfo = {
+    responseTooManyFailedAttempts: {
+        httpStatusCode?: number | null;
+    };
+};
+
+export type CodexRootFileSystemSpecialPath = {
+    kind: 'root';
+};
+
+export type CodexSandboxPolicy = ({
     type: 'dangerFullAccess';
-} | {
-    networkAccess?: boolean;
+} & CodexDangerFullAccessSandboxPolicy) | ({
     type: 'readOnly';
-} | {
-    networkAccess?: CodexNetworkAccess;
+} & CodexReadOnlySandboxPolicy) | ({
     type: 'externalSandbox';
-} | {
-    excludeSlashTmp?: boolean;
-    excludeTmpdirEnvVar?: boolean;
-    networkAccess?: boolean;
+} & CodexExternalSandboxSandboxPolicy) | ({
     type: 'workspaceWrite';
-    writableRoots?: Array<CodexAbsolutePathBuf>;
+} & CodexWorkspaceWriteSandboxPolicy);
+
+export type CodexSearchCommandAction = {
+    command: string;
+    path?: string | null;
+    query?: string | null;
+    type: 'search';
+};
+
+export type CodexSearchParsedCommand = {
+    cmd: string;
+    path?: string | null;
+    query?: string | null;
+    type: 'search';
+};
+
+export type CodexSearchWebSearchAction = {
+    queries?: Array<string> | null;
+    query?: string | null;
+    type: 'search';
 };
 
 export type CodexServerRequestResolvedNotification = {
@@ -1966,11 +2411,7 @@ export type CodexServerRequestResolvedNotification = {
     threadId: string;
 };
 
-export type CodexSessionSource = 'cli' | 'vscode' | 'exec' | 'appServer' | 'unknown' | {
-    custom: string;
-} | {
-    subAgent: CodexSubAgentSource;
-};
+export type CodexSessionSource = 'cli' | 'vscode' | 'exec' | 'appServer' | 'unknown' | CodexCustomSessionSource | CodexSubAgentSessionSource;
 
 /**
  * Settings for a collaboration mode.
@@ -1981,6 +2422,12 @@ export type CodexSettings = {
     reasoning_effort?: CodexReasoningEffort | null;
 };
 
+export type CodexSkillUserInput = {
+    name: string;
+    path: string;
+    type: 'skill';
+};
+
 /**
  * Notification emitted when watched local skill files change.
  *
@@ -1988,6 +2435,24 @@ export type CodexSettings = {
  */
 export type CodexSkillsChangedNotification = {
     [key: string]: unknown;
+};
+
+export type CodexSlashTmpFileSystemSpecialPath = {
+    kind: 'slash_tmp';
+};
+
+/**
+ * Display item emitted by the interruptible `clock.sleep` tool.
+ */
+export type CodexSleepThreadItem = {
+    durationMs: number;
+    id: string;
+    type: 'sleep';
+};
+
+export type CodexSpecialFileSystemPath = {
+    type: 'special';
+    value: CodexFileSystemSpecialPath;
 };
 
 export type CodexSpendControlLimitSnapshot = {
@@ -2008,16 +2473,30 @@ export type CodexStrictReviewRequiredNotification = {
 
 export type CodexSubAgentActivityKind = 'started' | 'interacted' | 'interrupted' | 'completed';
 
-export type CodexSubAgentSource = 'review' | 'compact' | 'memory_consolidation' | {
-    thread_spawn: {
-        agent_nickname?: string | null;
-        agent_path?: CodexAgentPath | null;
-        agent_role?: string | null;
-        depth: number;
-        parent_thread_id: CodexThreadId;
-    };
-} | {
-    other: string;
+export type CodexSubAgentActivityThreadItem = {
+    agentPath: string;
+    agentThreadId: string;
+    id: string;
+    kind: CodexSubAgentActivityKind;
+    /**
+     * Resolved model at sub-agent creation; absent from older records and other activities.
+     */
+    model?: string | null;
+    /**
+     * Resolved reasoning effort at sub-agent creation, when known.
+     */
+    reasoningEffort?: CodexReasoningEffort | null;
+    type: 'subAgentActivity';
+};
+
+export type CodexSubAgentSessionSource = {
+    subAgent: CodexSubAgentSource;
+};
+
+export type CodexSubAgentSource = 'review' | 'compact' | 'memory_consolidation' | CodexThreadSpawnSubAgentSource | CodexOtherSubAgentSource;
+
+export type CodexSystemErrorThreadStatus = {
+    type: 'systemError';
 };
 
 export type CodexTerminalInteractionNotification = {
@@ -2053,6 +2532,15 @@ export type CodexTextPosition = {
 export type CodexTextRange = {
     end: CodexTextPosition;
     start: CodexTextPosition;
+};
+
+export type CodexTextUserInput = {
+    text: string;
+    /**
+     * UI-defined spans within `text` used to render or persist special elements.
+     */
+    text_elements?: Array<CodexTextElement>;
+    type: 'text';
 };
 
 export type CodexThread = {
@@ -2259,227 +2747,56 @@ export type CodexThreadHistoryMode = 'legacy' | 'paginated';
 
 export type CodexThreadId = string;
 
-export type CodexThreadItem = {
-    clientId?: string | null;
-    content: Array<CodexUserInput>;
-    id: string;
+export type CodexThreadItem = ({
     type: 'userMessage';
-} | {
-    fragments: Array<CodexHookPromptFragment>;
-    id: string;
+} & CodexUserMessageThreadItem) | ({
     type: 'hookPrompt';
-} | {
-    delivery?: CodexAgentMessageDelivery | null;
-    id: string;
-    memoryCitation?: CodexMemoryCitation | null;
-    phase?: CodexMessagePhase | null;
-    questions?: Array<CodexAsyncUserInputQuestion> | null;
-    text: string;
+} & CodexHookPromptThreadItem) | ({
     type: 'agentMessage';
-} | {
-    id: string;
-    name: string;
-    namespace?: string | null;
-    output: CodexFunctionCallOutputBody;
+} & CodexAgentMessageThreadItem) | ({
     type: 'functionCallOutput';
-} | {
-    id: string;
-    text: string;
+} & CodexFunctionCallOutputThreadItem) | ({
     type: 'plan';
-} | {
-    content?: Array<string>;
-    id: string;
-    summary?: Array<string>;
+} & CodexPlanThreadItem) | ({
     type: 'reasoning';
-} | {
-    /**
-     * The command's output, aggregated from stdout and stderr.
-     */
-    aggregatedOutput?: string | null;
-    /**
-     * The command to be executed.
-     */
-    command: string;
-    /**
-     * A best-effort parsing of the command to understand the action(s) it will perform. This returns a list of CommandAction objects because a single shell command may be composed of many commands piped together.
-     */
-    commandActions: Array<CodexCommandAction>;
-    /**
-     * The command's working directory.
-     */
-    cwd: CodexLegacyAppPathString;
-    /**
-     * The duration of the command execution in milliseconds.
-     */
-    durationMs?: number | null;
-    /**
-     * The command's exit code.
-     */
-    exitCode?: number | null;
-    id: string;
-    /**
-     * Trusted first-party plugin id when this command resolves to one plugin script.
-     */
-    pluginId?: string | null;
-    /**
-     * Identifier for the underlying PTY process (when available).
-     */
-    processId?: string | null;
-    /**
-     * Safe plugin-relative path when this command resolves to one plugin script.
-     */
-    scriptPath?: string | null;
-    source?: CodexCommandExecutionSource;
-    status: CodexCommandExecutionStatus;
+} & CodexReasoningThreadItem) | ({
     type: 'commandExecution';
-} | {
-    changes: Array<CodexFileUpdateChange>;
-    id: string;
-    status: CodexPatchApplyStatus;
+} & CodexCommandExecutionThreadItem) | ({
     type: 'fileChange';
-} | {
-    appContext?: CodexMcpToolCallAppContext | null;
-    arguments: unknown;
-    /**
-     * The duration of the MCP tool call in milliseconds.
-     */
-    durationMs?: number | null;
-    error?: CodexMcpToolCallError | null;
-    id: string;
-    /**
-     * Legacy compatibility field; prefer `mcpAppUi.resourceUri` when available.
-     */
-    mcpAppResourceUri?: string | null;
-    /**
-     * Presentation captured from the invoked descriptor; absent in older history.
-     */
-    mcpAppUi?: CodexMcpAppUi | null;
-    pluginId?: string | null;
-    readOnlyHint?: boolean | null;
-    result?: CodexMcpToolCallResult | null;
-    server: string;
-    status: CodexMcpToolCallStatus;
-    tool: string;
+} & CodexFileChangeThreadItem) | ({
     type: 'mcpToolCall';
-} | {
-    arguments: unknown;
-    contentItems?: Array<CodexDynamicToolCallOutputContentItem> | null;
-    /**
-     * The duration of the dynamic tool call in milliseconds.
-     */
-    durationMs?: number | null;
-    id: string;
-    namespace?: string | null;
-    status: CodexDynamicToolCallStatus;
-    success?: boolean | null;
-    tool: string;
+} & CodexMcpToolCallThreadItem) | ({
     type: 'dynamicToolCall';
-} | {
-    /**
-     * Last known status of the target agents, when available.
-     */
-    agentsStates: {
-        [key: string]: CodexCollabAgentState;
-    };
-    /**
-     * Unique identifier for this collab tool call.
-     */
-    id: string;
-    /**
-     * Model requested for the spawned agent, when applicable.
-     */
-    model?: string | null;
-    /**
-     * Prompt text sent as part of the collab tool call, when available.
-     */
-    prompt?: string | null;
-    /**
-     * Reasoning effort requested for the spawned agent, when applicable.
-     */
-    reasoningEffort?: CodexReasoningEffort | null;
-    /**
-     * Thread ID of the receiving agent, when applicable. In case of spawn operation, this corresponds to the newly spawned agent.
-     */
-    receiverThreadIds: Array<string>;
-    /**
-     * Thread ID of the agent issuing the collab request.
-     */
-    senderThreadId: string;
-    /**
-     * Current status of the collab tool call.
-     */
-    status: CodexCollabAgentToolCallStatus;
-    /**
-     * Name of the collab tool that was invoked.
-     */
-    tool: CodexCollabAgentTool;
+} & CodexDynamicToolCallThreadItem) | ({
     type: 'collabAgentToolCall';
-} | {
-    agentPath: string;
-    agentThreadId: string;
-    id: string;
-    kind: CodexSubAgentActivityKind;
-    /**
-     * Resolved model at sub-agent creation; absent from older records and other activities.
-     */
-    model?: string | null;
-    /**
-     * Resolved reasoning effort at sub-agent creation, when known.
-     */
-    reasoningEffort?: CodexReasoningEffort | null;
+} & CodexCollabAgentToolCallThreadItem) | ({
     type: 'subAgentActivity';
-} | {
-    action?: CodexWebSearchAction | null;
-    id: string;
-    query: string;
-    /**
-     * Structured search results returned out-of-band by standalone web search.
-     *
-     * These stay as opaque JSON at the extension/app-server boundary so new result fields and result types can pass through without a Codex release.
-     */
-    results?: Array<unknown> | null;
+} & CodexSubAgentActivityThreadItem) | ({
     type: 'webSearch';
-} | {
-    id: string;
-    path: CodexLegacyAppPathString;
+} & CodexWebSearchThreadItem) | ({
     type: 'imageView';
-} | {
-    durationMs: number;
-    id: string;
+} & CodexImageViewThreadItem) | ({
     type: 'sleep';
-} | {
-    failure?: CodexImageGenerationFailure | null;
-    id: string;
-    result: string;
-    revisedPrompt?: string | null;
-    savedPath?: CodexAbsolutePathBuf | null;
-    status: string;
-    transparentBackground?: boolean | null;
+} & CodexSleepThreadItem) | ({
     type: 'imageGeneration';
-} | {
-    id: string;
-    review: string;
+} & CodexImageGenerationThreadItem) | ({
     type: 'enteredReviewMode';
-} | {
-    id: string;
-    review: string;
+} & CodexEnteredReviewModeThreadItem) | ({
     type: 'exitedReviewMode';
-} | {
-    id: string;
+} & CodexExitedReviewModeThreadItem) | ({
     type: 'contextCompaction';
-};
+} & CodexContextCompactionThreadItem);
 
 export type CodexThreadNameUpdatedNotification = {
     threadId: string;
     threadName?: string | null;
 };
 
-export type CodexThreadPredictionResult = {
-    text?: string | null;
+export type CodexThreadPredictionResult = ({
     type: 'completed';
-} | {
+} & CodexCompletedThreadPredictionResult) | ({
     type: 'failed';
-};
+} & CodexFailedThreadPredictionResult);
 
 export type CodexThreadPredictionUpdatedNotification = {
     result: CodexThreadPredictionResult;
@@ -2523,14 +2840,13 @@ export type CodexThreadRealtimeAudioChunk = {
 /**
  * EXPERIMENTAL - how an existing agent item appears in a realtime conversation.
  */
-export type CodexThreadRealtimeBemItemPresentation = {
+export type CodexThreadRealtimeBemItemPresentation = ({
     type: 'wholeItem';
-} | {
+} & CodexWholeItemThreadRealtimeBemItemPresentation) | ({
     type: 'inlineMarkdown';
-} | {
-    index: number;
+} & CodexInlineMarkdownThreadRealtimeBemItemPresentation) | ({
     type: 'inlineVisualization';
-};
+} & CodexInlineVisualizationThreadRealtimeBemItemPresentation);
 
 /**
  * EXPERIMENTAL - emitted when thread realtime transport closes.
@@ -2548,21 +2864,15 @@ export type CodexThreadRealtimeErrorNotification = {
     threadId: string;
 };
 
-export type CodexThreadRealtimeItem = ({
+export type CodexThreadRealtimeItem = (({
     type: 'realtimeSessionStarted';
-} | {
-    role: CodexThreadRealtimeTranscriptRole;
-    text: string;
+} & CodexRealtimeSessionStartedThreadRealtimeItem) | ({
     type: 'transcriptSegment';
-} | {
-    item_id: string;
-    presentation: CodexThreadRealtimeBemItemPresentation;
-    turn_id: string;
+} & CodexTranscriptSegmentThreadRealtimeItem) | ({
     type: 'bemItemPromoted';
-} | {
-    outcome: CodexThreadRealtimeSessionOutcome;
+} & CodexBemItemPromotedThreadRealtimeItem) | ({
     type: 'realtimeSessionClosed';
-}) & {
+} & CodexRealtimeSessionClosedThreadRealtimeItem)) & {
     id: string;
     realtimeSessionId: string;
 };
@@ -2716,20 +3026,36 @@ export type CodexThreadSettingsUpdatedNotification = {
 
 export type CodexThreadSource = string;
 
+export type CodexThreadSpawnSubAgentSource = {
+    thread_spawn: {
+        agent_nickname?: string | null;
+        agent_path?: CodexAgentPath | null;
+        agent_role?: string | null;
+        depth: number;
+        parent_thread_id: CodexThreadId;
+    };
+};
+
+/**
+ * Explicitly marked unread, including when the thread has no turns.
+ */
+export type CodexThreadStartThreadUnreadPosition = {
+    type: 'threadStart';
+};
+
 export type CodexThreadStartedNotification = {
     thread: CodexThread;
 };
 
-export type CodexThreadStatus = {
+export type CodexThreadStatus = ({
     type: 'notLoaded';
-} | {
+} & CodexNotLoadedThreadStatus) | ({
     type: 'idle';
-} | {
+} & CodexIdleThreadStatus) | ({
     type: 'systemError';
-} | {
-    activeFlags: Array<CodexThreadActiveFlag>;
+} & CodexSystemErrorThreadStatus) | ({
     type: 'active';
-};
+} & CodexActiveThreadStatus);
 
 export type CodexThreadStatusChangedNotification = {
     status: CodexThreadStatus;
@@ -2752,11 +3078,14 @@ export type CodexThreadUnarchivedNotification = {
     threadId: string;
 };
 
-export type CodexThreadUnreadPosition = {
+export type CodexThreadUnreadPosition = ({
     type: 'threadStart';
-} | {
-    turnId: string;
+} & CodexThreadStartThreadUnreadPosition) | ({
     type: 'turn';
+} & CodexTurnThreadUnreadPosition);
+
+export type CodexTmpdirFileSystemSpecialPath = {
+    kind: 'tmpdir';
 };
 
 export type CodexTokenUsageBreakdown = {
@@ -2801,6 +3130,12 @@ export type CodexToolRequestUserInputQuestion = {
     isSecret?: boolean;
     options?: Array<CodexToolRequestUserInputOption> | null;
     question: string;
+};
+
+export type CodexTranscriptSegmentThreadRealtimeItem = {
+    role: CodexThreadRealtimeTranscriptRole;
+    text: string;
+    type: 'transcriptSegment';
 };
 
 export type CodexTurn = {
@@ -2892,38 +3227,62 @@ export type CodexTurnStartedNotification = {
 
 export type CodexTurnStatus = 'completed' | 'interrupted' | 'failed' | 'inProgress';
 
-export type CodexUserInput = {
-    text: string;
-    /**
-     * UI-defined spans within `text` used to render or persist special elements.
-     */
-    text_elements?: Array<CodexTextElement>;
+/**
+ * The earliest completed result needing attention.
+ */
+export type CodexTurnThreadUnreadPosition = {
+    turnId: string;
+    type: 'turn';
+};
+
+export type CodexUnknownCommandAction = {
+    command: string;
+    type: 'unknown';
+};
+
+export type CodexUnknownParsedCommand = {
+    cmd: string;
+    type: 'unknown';
+};
+
+export type CodexUpdateFileChange = {
+    move_path?: string | null;
+    type: 'update';
+    unified_diff: string;
+};
+
+export type CodexUpdatePatchChangeKind = {
+    move_path?: string | null;
+    type: 'update';
+};
+
+export type CodexUsageLimitExceededImageGenerationFailure = {
+    limitId: string;
+    resetsAt?: number | null;
+    type: 'usageLimitExceeded';
+};
+
+export type CodexUserInput = ({
     type: 'text';
-} | (({
-    url: string;
-} | {
-    fileId: string;
-}) & {
-    detail?: CodexImageDetail | null;
+} & CodexTextUserInput) | ({
     type: 'image';
-}) | {
-    detail?: CodexImageDetail | null;
-    path: string;
+} & CodexImageUserInput) | ({
     type: 'localImage';
-} | {
+} & CodexLocalImageUserInput) | ({
     type: 'audio';
-    url: string;
-} | {
-    path: string;
+} & CodexAudioUserInput) | ({
     type: 'localAudio';
-} | {
-    name: string;
-    path: string;
+} & CodexLocalAudioUserInput) | ({
     type: 'skill';
-} | {
-    name: string;
-    path: string;
+} & CodexSkillUserInput) | ({
     type: 'mention';
+} & CodexMentionUserInput);
+
+export type CodexUserMessageThreadItem = {
+    clientId?: string | null;
+    content: Array<CodexUserInput>;
+    id: string;
+    type: 'userMessage';
 };
 
 export type CodexWarningNotification = {
@@ -2937,19 +3296,31 @@ export type CodexWarningNotification = {
     threadId?: string | null;
 };
 
-export type CodexWebSearchAction = {
-    queries?: Array<string> | null;
-    query?: string | null;
+export type CodexWebSearchAction = ({
     type: 'search';
-} | {
+} & CodexSearchWebSearchAction) | ({
     type: 'openPage';
-    url?: string | null;
-} | {
-    pattern?: string | null;
+} & CodexOpenPageWebSearchAction) | ({
     type: 'findInPage';
-    url?: string | null;
-} | {
+} & CodexFindInPageWebSearchAction) | ({
     type: 'other';
+} & CodexOtherWebSearchAction);
+
+export type CodexWebSearchThreadItem = {
+    action?: CodexWebSearchAction | null;
+    id: string;
+    query: string;
+    /**
+     * Structured search results returned out-of-band by standalone web search.
+     *
+     * These stay as opaque JSON at the extension/app-server boundary so new result fields and result types can pass through without a Codex release.
+     */
+    results?: Array<unknown> | null;
+    type: 'webSearch';
+};
+
+export type CodexWholeItemThreadRealtimeBemItemPresentation = {
+    type: 'wholeItem';
 };
 
 export type CodexWindowsSandboxSetupCompletedNotification = {
@@ -2964,6 +3335,25 @@ export type CodexWindowsWorldWritableWarningNotification = {
     extraCount: number;
     failedScan: boolean;
     samplePaths: Array<string>;
+};
+
+export type CodexWorkspaceWriteSandboxPolicy = {
+    excludeSlashTmp?: boolean;
+    excludeTmpdirEnvVar?: boolean;
+    networkAccess?: boolean;
+    type: 'workspaceWrite';
+    writableRoots?: Array<CodexAbsolutePathBuf>;
+};
+
+/**
+ * A child approval for input to an existing command execution item.
+ */
+export type CodexWriteStdinGuardianApprovalReviewAction = {
+    approvalId: string;
+    cwd: CodexLegacyAppPathString;
+    processId: string;
+    stdin: string;
+    type: 'writeStdin';
 };
 
 /**
@@ -3887,7 +4277,6 @@ export type EventEnvelope = {
      * Only on the end of an item: how many deltas of it are gone from the log, because the finished item holds their text (a command's output: its output route).
      */
     folded?: number;
-    [key: string]: unknown;
 };
 
 export type EventError = EventEnvelope & {
@@ -3993,7 +4382,7 @@ export type EventItemCompleted = EventEnvelope & {
 };
 
 /**
- * An item that will never be finished. `data`: `{itemId, reason, item}`; `reason` is `retried` (the model's stream broke and is tried again), `steered`, `interrupted`, `failed` (its turn failed), `replaced` (what a reviewer wrote as data; its words come as another message), `declined` (it was not approved), `core_lost` (the core died, or no longer knows of it), `reverted` (its turn was taken back) or `expired` (a background command outlived the server's `item_limit`); `item` is its last form with all text so far. Drop it from view, or show it as broken off.
+ * An item that will never be finished. `data`: `{turnId, itemId, reason, item}`; `reason` is `retried` (the model's stream broke and is tried again), `steered`, `interrupted`, `failed` (its turn failed), `replaced` (what a reviewer wrote as data; its words come as another message), `declined` (it was not approved), `core_lost` (the core died, or no longer knows of it), `reverted` (its turn was taken back) or `expired` (a background command outlived the server's `item_limit`); `item` is its last form with all text so far. Drop it from view, or show it as broken off.
  */
 export type EventItemDiscarded = EventEnvelope & {
     type: 'item/discarded';
