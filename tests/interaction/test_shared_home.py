@@ -55,11 +55,17 @@ def by_file(mode: str | None):
 
 def settled(server: Server) -> None:
     """The core has been started anew and its login is no longer in doubt."""
-    until(
-        lambda: "core takes it in" not in (server.get("/auth/status")["detail"] or ""),
-        "the core has taken the login in",
-    )
+    until(lambda: _is_settled(server), "the core has taken the login in")
     server.wait_ready()
+
+
+def _is_settled(server: Server) -> bool:
+    answer = server.client.get("/auth/status")
+    if answer.status_code == 503:  # asked in the moment in which the core was ended
+        assert answer.json()["code"] == "core_unavailable"
+        return False
+    assert answer.status_code == 200, answer.text
+    return "core takes it in" not in (answer.json()["detail"] or "")
 
 
 def bearer(site: LoginSite) -> str:
