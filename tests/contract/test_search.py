@@ -60,8 +60,9 @@ async def find(
 ) -> list[SearchHit]:
     words = tuple(query.parse(text, prefix=prefix))
     wanted = SearchFilter(words, kinds, **where)  # pyright: ignore[reportArgumentType]
-    found = await log.search(wanted, None, 100)
-    assert found.complete
+    async with asyncio.timeout(20):  # one search looks at what is new for a bounded time
+        while not (found := await log.search(wanted, None, 100)).complete:
+            pass
     return found.hits
 
 

@@ -197,7 +197,8 @@ def a_server_dies_in_a_turn(app: App, site: Site) -> None:
     until(lambda: service(app, "codex.codex.state.state") == "restarting", "it was noticed")
     gate.open()
     shown(app, "before and after")
-    assert app.page.evaluate("() => document.body.innerText.split('before and').length") == 2
+    shown_here = "document.querySelector('.codex-scroll').innerText"
+    assert app.page.evaluate(f"() => {shown_here}.split('before and').length") == 2
     assert server_of(app).pid != first.pid
 
 

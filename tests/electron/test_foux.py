@@ -69,6 +69,7 @@ def test_from_the_first_start_to_an_approved_command(
     gate.open()
     shown(app, "I will write a file.")
     app.page.wait("document.querySelector('.diff-code-insert')?.innerText === 'hello'")
+    until((site.project / "hello.txt").exists, "it is written")  # the lines are shown before
     assert (site.project / "hello.txt").read_text() == "hello\n"
     shown(app, ASKS)
     screenshot(app, "approval")

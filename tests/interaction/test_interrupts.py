@@ -107,7 +107,9 @@ def test_what_runs_for_others_goes_on(server: Server, tmp_path: Path) -> None:
             told = interrupt(server, here)
             reader.wait_type("turn/cleared")
         assert [each["command"].strip() for each in told["commands"]] == ["sleep 300"]
-        assert told["processes"] == []
+        # What is told as ended is the command's own, where that has not gone at once.
+        ended = {each["item_id"] for each in told["processes"]}
+        assert ended <= {each["item_id"] for each in told["commands"]}
         assert lives(earlier)
         assert lives(elsewhere)
         terminals = server.get(f"/conversations/{here}/terminals")["data"]

@@ -53,7 +53,7 @@ function OneFile({ path, words, file, plain }: Change) {
       </summary>
       {long && <button type="button" className="codex-more" onClick={() => setAll(true)}>Show {added + gone} changed lines</button>}
       {file && !long && file.hunks.length > 0 && (
-        <div className="codex-lines" tabIndex={0} role="region" aria-label={`Changes in ${path}`}>
+        <div className="codex-lines" tabIndex={0} role="group" aria-label={`Changes in ${path}`}>
           <Lines viewType="unified" diffType={file.type} hunks={file.hunks as never}>
             {(hunks) => hunks.map((hunk) => <Hunk key={hunk.content} hunk={hunk} />)}
           </Lines>
