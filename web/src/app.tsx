@@ -55,7 +55,7 @@ const EXAMPLES = ["show me what you can do", "list the files", "create a file no
 /** Whether this is the offline demo: its model needs no login, and its folder is called after it. */
 function useDemo(asked: string): boolean {
   const { account } = useAccount();
-  const { conversations } = useConversations();
+  const { conversations } = useConversations({ archived: false }); // the chat's own list
   const folder = asked || (conversations[0]?.working_directory ?? "");
   return account?.reason === "provider_needs_no_login" && /\/codex-demo-[^/]+(?:\/|$)/.test(folder);
 }

@@ -79,6 +79,12 @@ def _is_rfc3339(given: Any) -> Any:
     return given
 
 
+def _whole(given: Any) -> Any:
+    """`300.0` is an integer to JSON Schema, and so to whoever reads openapi.json."""
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
 RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_is_rfc3339)]
 Sandbox = Literal["read-only", "workspace-write", "danger-full-access"]

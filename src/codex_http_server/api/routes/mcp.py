@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from codex_http_server.api.bodies import Body
+from codex_http_server.api.bodies import Body, Whole
 from codex_http_server.api.schemas import CoreList, McpServerLogin
 from codex_http_server.api.services import Use
 from codex_http_server.clock import now_ms, rfc3339
@@ -26,7 +26,7 @@ class BeginMcpLogin(Body):
     scopes: list[ScopeName] | None = Field(
         default=None, max_length=100, description="Else those that the server names."
     )
-    timeout: int = Field(default=300, ge=1, le=3600, description="Seconds that a person has.")
+    timeout: Whole = Field(default=300, ge=1, le=3600, description="Seconds that a person has.")
 
 
 @router.get("/mcp-servers", response_model=CoreList)

@@ -8,6 +8,9 @@ import { Problem } from "./action.js";
 import { nameOf } from "./Head.js";
 import { ago, baseName } from "./words.js";
 
+/** Those that are not put away: all who look at them share one list, which is read once for all. */
+export const PRESENT = { archived: false };
+
 interface ConversationsProps {
   readonly current: string | null;
   readonly onOpen: (id: string | null) => void;
@@ -16,7 +19,7 @@ interface ConversationsProps {
 export function Conversations({ current, onOpen }: ConversationsProps) {
   const [archived, setArchived] = useState(false);
   const [wanted, setWanted] = useState("");
-  const { conversations, loading, error, again, hasMore, loadMore } = useConversations({ archived });
+  const { conversations, loading, error, again, hasMore, loadMore } = useConversations(archived ? { archived } : PRESENT);
   const groups = useMemo(() => grouped(conversations, wanted), [conversations, wanted]);
   const now = Date.now();
   return (

@@ -4,6 +4,7 @@ import { useId, useRef, useState } from "react";
 
 import type { Conversation } from "../../conversation.js";
 import { useConversations } from "../index.js";
+import { PRESENT } from "./Conversations.js";
 import { useAction, Problem } from "./action.js";
 import { Composer, type Outgoing } from "./Composer.js";
 import { Policy, type Policies } from "./Policy.js";
@@ -18,7 +19,7 @@ interface StartProps {
 }
 
 export function Start({ folder: given, scopes, pickFolder, examples, focus, onOpen }: StartProps) {
-  const { conversations, create } = useConversations();
+  const { conversations, create } = useConversations(PRESENT);
   const folders = [...new Set(conversations.map(({ working_directory }) => working_directory))];
   const [typed, setTyped] = useState<string | null>(null);
   const folder = typed ?? (given || (folders[0] ?? ""));

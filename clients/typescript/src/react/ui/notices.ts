@@ -4,6 +4,7 @@ import { useEffect, useRef } from "react";
 
 import type { ConversationInfo } from "../../types.js";
 import { useConversations } from "../index.js";
+import { PRESENT } from "./Conversations.js";
 import { nameOf } from "./Head.js";
 
 /** Shows a notice; what is shown by default is a notification of the browser, where it is allowed. */
@@ -20,7 +21,7 @@ export function noticeOf(before: Known, now: ConversationInfo): string | null {
 }
 
 export function useNotices(notify: Notify): void {
-  const { conversations } = useConversations({ archived: false });
+  const { conversations } = useConversations(PRESENT);
   const known = useRef<Known>(new Map());
   useEffect(() => {
     for (const each of conversations) {
