@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from codex_http_server.api.routes.mcp import BeginMcpLogin
 
 
-@pytest.mark.parametrize("given", [300, 300.0, 3e2])
+@pytest.mark.parametrize("given", [300, 300.0])
 def test_an_integer_may_be_written_in_any_way(given: Any) -> None:
     taken = BeginMcpLogin.model_validate({"timeout": given}).timeout
     assert (taken, type(taken)) == (300, int)
