@@ -377,6 +377,7 @@ def test_signing_out(server: Server, site: LoginSite) -> None:
     assert not (site.home / "auth.json").exists()
     assert server.get(f"/auth/login/{pending['id']}")["state"] == "cancelled"
     assert server.post("/auth/logout", {}, 200)["reason"] == "not_signed_in"
+    until(lambda: len(accounts(server)) > 1, "the core has told of it, after its answer")
     assert [mode for mode, _ in accounts(server)][:2] == ["chatgpt", None]
     assert all(synthetic is None for _, synthetic in accounts(server))
     assert site.codex("login", "status").stderr == "Not logged in\n"

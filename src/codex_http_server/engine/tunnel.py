@@ -134,23 +134,24 @@ class Tunnel:
         return close_frame(*why) if why is not None and fits else b""
 
     async def _from_client(self) -> Close | None:
-        with contextlib.suppress(OSError):
-            while data := await self._client.reader.read(CHUNK):
-                self._heard = True
-                try:
-                    self._up.feed(data)
-                except FrameTooLarge:
-                    return TOO_LARGE
-                self._core.writer.write(data)
-                await self._core.writer.drain()
+        while data := await _read(self._client):
+            self._heard = True
+            try:
+                self._up.feed(data)
+            except FrameTooLarge:
+                return TOO_LARGE
+            if not await _write(self._core, data):
+                return self._core_left()  # a pong may be the first to meet a core that died
         return None
 
     async def _from_core(self) -> Close | None:
-        with contextlib.suppress(OSError):
-            while data := await self._core.reader.read(CHUNK):
-                self._down.feed(data)
-                self._client.writer.write(data)
-                await self._client.writer.drain()
+        while data := await _read(self._core):
+            self._down.feed(data)
+            if not await _write(self._client, data):
+                return None
+        return self._core_left()
+
+    def _core_left(self) -> Close | None:
         if self._down.closed:
             return None
         return BYE if self._up.closed else CORE_LEFT  # the core answers no close (measured)
@@ -169,6 +170,24 @@ class Tunnel:
         return DEAF
 
 
+async def _read(line: Line) -> bytes:
+    """What comes next; nothing at its end, however it ended."""
+    try:
+        return await line.reader.read(CHUNK)
+    except OSError:
+        return b""
+
+
+async def _write(line: Line, data: bytes) -> bool:
+    """Whether the other end still takes it."""
+    try:
+        line.writer.write(data)
+        await line.writer.drain()
+    except OSError:
+        return False
+    return True
+
+
 def _first(parts: list[asyncio.Task[Close | None]]) -> Close | None:
-    """What the first of those says that are done."""
-    return next(part.result() for part in parts if part.done())
+    """What those say that are done. An end that has something to tell goes before one that left."""
+    return next((why for part in parts if part.done() and (why := part.result())), None)
