@@ -1,6 +1,7 @@
 // Drives an Electron app for a test in another language: `node driver.mjs PLAYWRIGHT`, where PLAYWRIGHT is the
 // folder of playwright-core. Reads one command a line and answers with one line each:
-//   {"id", "do": "launch", "options": {executablePath, args, env, cwd}}    the app's pid
+//   {"id", "do": "launch", "options": {executablePath, args, env, cwd}, "standIn"}    the app's pid. With `standIn` the
+//       program is a Chromium, and Node stands for Electron's main process (without-electron.mjs)
 //   {"id", "do": "page", "method", "args", "window"}    a method of Playwright's Page, of a window by number
 //   {"id", "do": "until", "source", "window", "limit"}    an expression holds in a page within milliseconds
 //   {"id", "do": "main", "source", "args"}    a function (electron, ...args) in the main process
@@ -9,7 +10,9 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const { _electron: electron } = createRequire(import.meta.url)(process.argv[2]);
+import { launch } from "./without-electron.mjs";
+
+const { _electron: electron, chromium } = createRequire(import.meta.url)(process.argv[2]);
 const PATIENCE = 30_000; // milliseconds for one step
 const LOOK = 20; // milliseconds between looks at a page
 const problems = [];
@@ -29,8 +32,8 @@ function watch(page) {
 }
 
 const work = {
-  async launch({ options }) {
-    app = await electron.launch({ timeout: PATIENCE, ...options });
+  async launch({ options, standIn }) {
+    app = await (standIn ? launch(chromium, options) : electron.launch({ timeout: PATIENCE, ...options }));
     app.on("window", watch);
     app.windows().forEach(watch);
     app.process().stderr.pipe(process.stderr);

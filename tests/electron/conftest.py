@@ -1,4 +1,4 @@
-"""Fixtures: a real Electron, and the package as it is now."""
+"""Fixtures: a real Electron or what stands in for it, and the package as it is now."""
 
 from __future__ import annotations
 
@@ -13,29 +13,40 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.support.electron import SMALL, App, find_electron, screen, shows
+from tests.support.electron import SMALL, App, Host, shows
+from tests.support.electron import host as find_host
 from tests.support.server import Site
 from tests.support.shared import site_at
 from tests.support.typescript import PACKAGE, build, is_installed
-from tests.support.unexercised import UNEXERCISED
+from tests.support.unexercised import UNEXERCISED, stood_in
 
 Start: TypeAlias = Callable[..., AbstractContextManager[App]]
 
 
 @pytest.fixture(scope="session")
-def electron() -> Path:
-    """Its program."""
-    program, why = find_electron()
-    if program is None:
-        pytest.skip(f"{UNEXERCISED}: {why}")
-    return program
+def host() -> Iterator[Host]:
+    """What the apps run on: Electron, or else Chromium and Node."""
+    with find_host() as found:
+        if isinstance(found, str):
+            pytest.skip(f"{UNEXERCISED}: {found}")
+        yield found
 
 
 @pytest.fixture(scope="session")
-def display(electron: Path) -> Iterator[str]:
-    """A screen of our own."""
-    with screen() as name:
-        yield name
+def electron(host: Host) -> Host:
+    """Electron itself, for what nothing else can stand for."""
+    if host.instead:
+        pytest.skip(f"{UNEXERCISED}: {host.instead}")
+    return host
+
+
+@pytest.fixture(autouse=True)
+def _judged(request: pytest.FixtureRequest) -> None:
+    """Nothing stands in for what is marked `electron`; else the run says at its end that it did."""
+    if request.node.get_closest_marker("electron"):
+        request.getfixturevalue("electron")
+    elif "host" in request.fixturenames and (why := request.getfixturevalue("host").instead):
+        stood_in(request.node, why)
 
 
 @pytest.fixture(scope="session")
@@ -51,11 +62,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(small: Path, electron: Path, display: str, site: Site) -> Start:
+def start(small: Path, host: Host, site: Site) -> Start:
     """Starts an app on the test's site, which afterwards has no process left."""
 
     def run(app: Path = small, environment: Mapping[str, str] | None = None) -> App:
-        return App(electron, app, site, display, environment or {})
+        return App(host, app, site, environment or {})
 
     return run
 
@@ -98,9 +109,9 @@ def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def shared(small: Path, electron: Path, display: str, shared_site: Site) -> Iterator[App]:
+def shared(small: Path, host: Host, shared_site: Site) -> Iterator[App]:
     """The small app for the tests of a module that leave it as they found it."""
-    with App(electron, small, shared_site, display, {}) as running:
+    with App(host, small, shared_site, {}) as running:
         shows(running, "ready: started")
         yield running
 

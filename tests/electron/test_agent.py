@@ -12,7 +12,7 @@ import pytest
 from codex_http_server.testing.answers import Command, Gate, Text
 from tests.electron.conftest import Start
 from tests.support.commands import until
-from tests.support.electron import SPY, App, conversation, send, server_of, shows
+from tests.support.electron import SPY, App, Host, conversation, send, server_of, shows
 from tests.support.server import Site, gone
 from tests.support.signin import LoginSite, browser_ports
 
@@ -24,9 +24,9 @@ HIDDEN = "({ BrowserWindow }) => !BrowserWindow.getAllWindows()[0].isVisible()"
 
 
 @pytest.fixture
-def signing_in(small: Path, electron: Path, display: str, login_site: LoginSite) -> Iterator[App]:
+def signing_in(small: Path, host: Host, login_site: LoginSite) -> Iterator[App]:
     """The small app on a home where nobody is signed in."""
-    with browser_ports(), App(electron, small, login_site, display, {}) as running:
+    with browser_ports(), App(host, small, login_site, {}) as running:
         shows(running, "ready: started")
         running.main(SPY)
         yield running
@@ -64,6 +64,7 @@ def titles(app: App) -> list[str]:
     return app.main("() => notices.map(({ title }) => title)")
 
 
+@pytest.mark.electron
 def test_a_notice_comes_while_nobody_looks_and_leads_to_its_conversation(
     app: App, site: Site
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_server_that_hangs_after_a_crash_is_ended_by_the_next_start(
         app.page.wait("seen.pieces.join('') === 'It '")
 
 
+@pytest.mark.electron
 def test_the_named_functions_beside_a_preload_script_of_the_apps_own(app: App, site: Site) -> None:
     own = site.root / "own.js"
     own.write_text('require("electron").contextBridge.exposeInMainWorld("own", { yes: true });')

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +13,7 @@ from codex_http_server.testing.answers import Gate, Text
 from tests.support.commands import until
 from tests.support.electron import (
     App,
+    Host,
     all_of,
     conversation,
     crash,
@@ -42,16 +43,22 @@ def test_the_app_starts_its_server_and_an_answer_streams_into_the_page(
     assert app.do("problems") == []
 
 
-ENDS: list[Callable[[App], None]] = [
-    quit_app,
-    lambda app: app.process.send_signal(signal.SIGTERM),
-    lambda app: app.process.send_signal(signal.SIGINT),
-    crash,
-    lambda app: app.process.kill(),
+def close_terminal(app: App) -> None:
+    """Of a terminal that is closed, all processes are told that were started there."""
+    os.killpg(app.process.pid, signal.SIGHUP)
+
+
+ENDS = [
+    pytest.param(quit_app, id="quit"),
+    pytest.param(lambda app: app.process.send_signal(signal.SIGTERM), id="SIGTERM"),
+    pytest.param(lambda app: app.process.send_signal(signal.SIGINT), id="SIGINT"),
+    pytest.param(close_terminal, id="SIGHUP"),
+    pytest.param(crash, id="crash", marks=pytest.mark.electron),
+    pytest.param(lambda app: app.process.kill(), id="SIGKILL"),
 ]
 
 
-@pytest.mark.parametrize("end", ENDS, ids=["quit", "SIGTERM", "SIGINT", "crash", "SIGKILL"])
+@pytest.mark.parametrize("end", ENDS)
 def test_however_the_app_ends_nothing_is_left(
     app: App, site: Site, end: Callable[[App], None]
 ) -> None:
@@ -63,6 +70,11 @@ def test_however_the_app_ends_nothing_is_left(
     until(lambda: all(map(gone, processes)), "everything has ended", 15)
 
 
+def way_of(app: App) -> list[str]:
+    """Where the app's server listens, and the token that it takes."""
+    return app.main("() => [codex.backend.server.url, codex.backend.server.token]")
+
+
 def test_a_server_that_is_killed_in_a_turn_is_started_again_and_no_text_is_lost(
     app: App, site: Site
 ) -> None:
@@ -71,11 +83,12 @@ def test_a_server_that_is_killed_in_a_turn_is_started_again_and_no_text_is_lost(
     made = conversation(app, site)
     send(app, made)
     app.page.wait("seen.pieces.join('') === 'before '")
-    first = server_of(app)
+    first, way = server_of(app), way_of(app)
     first.kill()
     shows(app, "restarting")
     shows(app, "ready: started")
     assert server_of(app).pid != first.pid
+    assert way_of(app) == way
     gate.open()
     app.page.wait("seen.ends.length === 1")
     seqs = app.page.evaluate("() => seen.seqs")
@@ -99,12 +112,14 @@ def test_a_server_that_keeps_dying_is_given_up_and_can_be_started_by_hand(app: A
     shows(app, "ready: started")
 
 
-def test_a_second_start_shows_the_first(app: App, electron: Path, display: str, site: Site) -> None:
-    visible = "({ BrowserWindow }) => BrowserWindow.getAllWindows().map((w) => w.isVisible())"
+@pytest.mark.electron
+def test_a_second_start_focuses_the_first(host: Host, app: App, site: Site) -> None:
+    looked_at = """({ BrowserWindow }) =>
+      BrowserWindow.getAllWindows().map((each) => [each.isVisible(), each.isFocused()])"""
     app.main("({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].hide()")
-    assert app.main(visible) == [False]
+    until(lambda: app.main(looked_at) == [[False, False]], "it is put away")
     environment = app.environment
-    command = [str(electron), *app.arguments]
+    command = [str(host.program), *app.arguments]
     done = subprocess.run(command, env=environment, timeout=30, check=False, capture_output=True)
     assert done.returncode == 0
-    until(lambda: app.main(visible) == [True], "the first window is shown")
+    until(lambda: app.main(looked_at) == [[True, True]], "the first window is shown, and in front")

@@ -23,7 +23,7 @@ import pytest
 from codex_http_server.testing.answers import Command, Gate, Text
 from tests.support.chatwindow import ASKS, EMPTY, SIGN_IN, YES, begin, hidden, press, say, shown
 from tests.support.commands import until
-from tests.support.electron import DESKTOP, SPY, App, all_of, crash, quit_app
+from tests.support.electron import DESKTOP, SPY, App, Host, all_of, crash, quit_app
 from tests.support.pages import ROOT, blocks
 from tests.support.server import Site, gone
 from tests.support.signin import LoginSite, browser_ports
@@ -73,7 +73,7 @@ def install(app: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def foux(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def foux(electron: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The app, built, after all was done to it that the guide says."""
     if not is_installed():
         pytest.skip("the npm packages are not installed")
@@ -94,12 +94,12 @@ def foux(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened(foux: Path, electron: Path, display: str) -> Callable[..., App]:
+def opened(foux: Path, electron: Host) -> Callable[..., App]:
     """Starts the app, which finds the server that was installed by its name."""
     installed = {"CODEX_SERVER_COMMAND": "", "PATH": f"{foux / 'bin'}:{os.environ['PATH']}"}
 
     def start(site: Site, **environment: str) -> App:
-        return App(electron, foux, site, display, installed | environment)
+        return App(electron, foux, site, installed | environment)
 
     return start
 

@@ -27,6 +27,7 @@ def test_the_page_has_the_named_functions_and_nothing_else(shared: App) -> None:
     assert shared.page.evaluate("() => codex.checkHealth().then(({ status }) => status)") == "ok"
 
 
+@pytest.mark.electron
 def test_links_leave_by_the_systems_browser_and_the_window_stays(shared: App) -> None:
     shared.main(
         "({ shell }) => { shell.openExternal = async (url) => void (globalThis.opened = url); }"
@@ -77,8 +78,7 @@ def test_a_foreign_page_gets_nothing(shared: App, foreign: str, shared_site: Sit
     asked = page.evaluate("() => codex.checkHealth().catch(({ message }) => message)")
     assert asked == "This page may not use Codex."
     body = json.dumps({"working_directory": str(shared_site.project)})
-    tried = """async (body) => {
-      const url = "codex://app/api/conversations";
+    tried = """async ([url, body]) => {
       const headers = { "Content-Type": "application/json" };
       const tries = [fetch(url), fetch(url, { method: "POST", headers, body }),
         fetch(url, { method: "POST", body, mode: "no-cors" })];
@@ -86,9 +86,14 @@ def test_a_foreign_page_gets_nothing(shared: App, foreign: str, shared_site: Sit
       return ends.map(({ value }) => value?.status ?? 0);
     }"""
     # Electron 25 answers other origins too; newer ones refuse before we are asked.
-    assert set(page.evaluate(tried, body)) <= {401, 0}
+    assert set(page.evaluate(tried, [f"{address(shared)}api/conversations", body])) <= {401, 0}
     assert "not use" in page.evaluate("() => codex.getKey().catch(({ message }) => message)")
     assert shared.page.evaluate("() => api('/conversations')")["body"]["data"] == []
+
+
+def address(app: App) -> str:
+    """Where the app's page is: of its own scheme, or where that is served in Electron's place."""
+    return app.page.evaluate("() => location.href")
 
 
 def opened(app: App, url: str) -> Page:
@@ -127,9 +132,10 @@ def test_frames_get_nothing(shared: App, foreign: str) -> None:
     other = opened(shared, foreign)
     assert other.evaluate(asked, "") == ["This page may not use Codex."] * 2
     # And it can't show the app's page within itself.
-    assert other.evaluate(asked, "codex://app/") == "SecurityError"
+    assert other.evaluate(asked, address(shared)) == "SecurityError"
 
 
+@pytest.mark.electron
 def test_permissions_are_few(shared: App) -> None:
     asked = """async (names) => {
       const states = names.map(async (name) => (await navigator.permissions.query({ name })).state);

@@ -1,7 +1,8 @@
 """A real Electron for tests, on a screen of its own, driven with Playwright.
 
 The Python half of Playwright can't drive Electron; its other half, which comes in the same package,
-can: desktop/test/driver.mjs is told what to do.
+can: desktop/test/driver.mjs is told what to do. Where no Electron can be had, Chromium and Node
+stand in for it (desktop/test/without-electron.mjs).
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import playwright
 import psutil
 
+from tests.support.chromium import CHROMIUM
 from tests.support.leaks import WATCH
 from tests.support.server import Site, core_record
 from tests.support.typescript import NODE, PACKAGE
@@ -66,6 +69,28 @@ def find_electron() -> tuple[Path | None, str]:
     return Path(done.stdout.strip()), ""
 
 
+@dataclass(frozen=True)
+class Host:
+    """What apps run on."""
+
+    program: Path  # Electron, or else Chromium
+    display: str | None  # of Electron
+    instead: str = ""  # why it is not Electron
+
+
+@contextmanager
+def host() -> Iterator[Host | str]:
+    """Electron, or else what stands in for it, or else why there is neither."""
+    program, why = find_electron()
+    if program is not None:
+        with screen() as display:
+            yield Host(program, display)
+    elif CHROMIUM is not None:
+        yield Host(Path(CHROMIUM), None, why)
+    else:
+        yield f"{why}, and there is no Chromium to stand in"
+
+
 @contextmanager
 def screen() -> Iterator[str]:
     """A screen of our own; the value for DISPLAY."""
@@ -103,9 +128,7 @@ class Page:
 class App:
     """One running app. Use with `with`; at the end it is killed, if it still runs."""
 
-    def __init__(
-        self, electron: Path, app: Path, site: Site, display: str, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, host: Host, app: Path, site: Site, environment: Mapping[str, str]) -> None:
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._numbers = itertools.count()
         self.log: list[str] = []
@@ -127,19 +150,20 @@ class App:
         self._temporary = tempfile.TemporaryDirectory(prefix="el-", ignore_cleanup_errors=True)
         defaults = {
             "TMPDIR": self._temporary.name,
-            "DISPLAY": display,
             "CODEX_CLIENT": str(PACKAGE / "dist" / "electron" / "main.cjs"),
             "CODEX_SERVER_COMMAND": str(SERVE),
         }
         self.arguments = ["--no-sandbox", "--disable-gpu", str(app), f"--user-data-dir={data}"]
+        if host.display:
+            defaults["DISPLAY"] = host.display
         self.environment = site.environment() | defaults | dict(environment)
         options = {
-            "executablePath": str(electron),
+            "executablePath": str(host.program),
             "args": self.arguments,
             "env": self.environment,
             "cwd": str(site.root),
         }
-        self.process = psutil.Process(self.do("launch", options=options))
+        self.process = psutil.Process(self.do("launch", options=options, standIn=not host.display))
         self.page = Page(self, 0)
 
     def do(self, what: str, **arguments: Json) -> Json:
