@@ -21,6 +21,7 @@ from typing import Any, Final
 from codex_http_server.client import Client, ConnectionLost, Event
 from codex_http_server.testing.answers import Command, Drop, Gate, Patch, Reasoning, Text
 from tests.support.commands import Barrier, until
+from tests.support.plans import PLANS, planned
 from tests.support.server import Server, Site, start
 
 Json = dict[str, Any]
@@ -167,12 +168,35 @@ def busy(scene: Scene) -> None:
 
 def broken(scene: Scene) -> None:
     """The model's stream breaks and is tried again; then it fails for good."""
+    gate = Gate()
     scene.expect(Reasoning("I thi"), Text(["half an ans", Drop()]))
-    scene.expect(Text("The whole answer."))
-    scene.ask("hello")
+    scene.expect(gate, Text("The whole answer."))
+    scene.talk.send("hello")
+    gate.wait_reached()
+    scene.wait("error", status="retrying")
+    scene.look()
+    gate.open()
+    scene.wait("turn/completed")
+    scene.look()
     scene.talk.send("and now?")  # the model has nothing to say: 400
     scene.wait("turn/completed", status="failed")
     scene.look()
+
+
+def plan(scene: Scene) -> None:
+    """The agent keeps a plan of its work."""
+    gate = Gate()
+    scene.expect(planned("First I look.", "in_progress", "pending"))
+    scene.expect(planned(None, "completed", "in_progress"), Command("echo two > made.txt"))
+    scene.expect(Text(["So far ", gate, "so good."]))
+    scene.expect(planned(None, "completed", "completed"))
+    scene.expect(Text("Done."))
+    scene.talk.send("look, then write")
+    scene.wait("item/agentMessage/delta")
+    scene.look()
+    gate.open()
+    scene.wait("turn/completed")
+    scene.ask("and now all of it")
 
 
 def background(scene: Scene) -> None:
@@ -210,7 +234,7 @@ def deaths(scene: Scene) -> None:
 
 
 SCENES: Final[dict[str, Callable[[Scene], None]]] = {
-    each.__name__: each for each in (work, approvals, busy, broken, background, deaths)
+    each.__name__: each for each in (work, approvals, busy, broken, plan, background, deaths)
 }
 
 
@@ -219,7 +243,8 @@ def site_in(folder: str) -> Iterator[Site]:
     """Folders and a scripted model."""
     site = Site(Path(folder))
     policy = {"sandbox_mode": "workspace-write", "approval_policy": "on-request"}
-    site.configure(**policy, stream_idle_timeout_ms=60_000)  # the model waits for the scenes
+    patient = {"stream_idle_timeout_ms": 60_000}  # the model waits for the scenes
+    site.configure(**(policy | PLANS | patient))
     try:
         yield site
     finally:

@@ -19,6 +19,7 @@ RAW_EMPTY: Final = msgspec.Raw(b"{}")
 TURN_STARTED: Final = "turn/started"
 TURN_COMPLETED: Final = "turn/completed"
 TURN_DIFF: Final = "turn/diff/updated"
+TURN_PLAN: Final = "turn/plan/updated"
 ITEM_STARTED: Final = "item/started"
 ITEM_COMPLETED: Final = "item/completed"
 USAGE: Final = "thread/tokenUsage/updated"

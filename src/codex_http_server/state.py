@@ -80,6 +80,8 @@ class Happened(Protocol):
     @property
     def text(self) -> str | None: ...
     @property
+    def status(self) -> str | None: ...
+    @property
     def at_ms(self) -> int: ...
     @property
     def data(self) -> msgspec.Raw: ...
@@ -247,6 +249,7 @@ class Open:
     def __init__(self) -> None:
         self.turns: dict[str, OpenTurn] = {}
         self.items: dict[Key, OpenItem] = {}
+        self.retrying: Happened | None = None  # what said that the core tries its model again
         self._ended: deque[Key] = deque(maxlen=ENDED_KEPT)
         self._finished: deque[Key] = deque(maxlen=ENDED_KEPT)
         self._ended_turns: deque[str] = deque(maxlen=ENDED_KEPT)
@@ -281,6 +284,14 @@ class Open:
                 self.items[key].note(event)
             case _:
                 pass
+        self._note_retry(event)
+
+    def _note_retry(self, event: Happened) -> None:
+        """A retry is over when its turn ends, fails or brings something."""
+        if event.type == events.ERROR and event.status == "retrying":
+            self.retrying = event if event.turn_id in self.turns else self.retrying
+        elif self.retrying is not None and event.turn_id == self.retrying.turn_id:
+            self.retrying = None if _goes_on(event) else self.retrying
 
     def _end_turn(self, event: Happened, turn_id: str) -> None:
         self.turns.pop(turn_id, None)
@@ -440,6 +451,14 @@ class Open:
 
     def _discard(self, items: list[OpenItem], reason: str, at_ms: int) -> list[Draft]:
         return [_discarded(item, reason, at_ms) for item in items]
+
+
+def _goes_on(event: Happened) -> bool:
+    """Whether it shows that a retry is over. An item may end without a start where it is told from
+    the core's history; a command ends while the model is tried again."""
+    if event.type == events.ITEM_COMPLETED:
+        return event.item_type in MODEL_ITEMS
+    return event.type in (events.ERROR, events.ITEM_STARTED, events.TURN_COMPLETED)
 
 
 _LEFT: Final = {"interrupted": "interrupted", "failed": "failed"}

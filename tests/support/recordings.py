@@ -21,9 +21,10 @@ from codex_http_server.state import Open
 Json = dict[str, Any]
 FOLDER = Path(__file__).parents[1] / "recordings"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
-FOLDED = ("items", "open_items", "turns", "usage")  # what of a snapshot is folded from events
+# What of a snapshot is folded from events.
+FOLDED = ("items", "open_items", "turns", "retrying", "usage")
 ENDS = (events.ITEM_COMPLETED, events.ITEM_DISCARDED)
-MARKS = (events.TURN_STARTED, events.TURN_DIFF, events.TURN_COMPLETED)
+MARKS = (events.TURN_STARTED, events.TURN_DIFF, events.TURN_PLAN, events.TURN_COMPLETED)
 
 
 def recording(name: str) -> Json:
@@ -62,6 +63,7 @@ class _Fold:
             "items": [views.item(event) for event in self.items],
             "open_items": [views.open_item(item) for item in self.open.items.values()],
             "turns": views.turns([event for event in self.marks if event.turn_id in wanted]),
+            "retrying": views.retrying(self.open.retrying),
             "usage": self.usage,
         }
         return json.loads(msgspec.json.encode(found))

@@ -33,6 +33,8 @@ def test_the_recordings_have_all_that_a_fold_must_know() -> None:
         "item/discarded",
         "item/gap",
         "turn/diff/updated",
+        "turn/plan/updated",
+        "error",
         "approval/requested",
         "approval/resolved",
         "queue/changed",

@@ -34,6 +34,7 @@ export function reduce(state: State, event: Event): State {
   if (event.seq <= state.seq) return state;
   const change = CHANGES.get(event.type);
   const next = change ? { ...state, ...change(state, event) } : { ...state };
+  if (state.retrying && goesOn(state.retrying, event)) next.retrying = null;
   next.seq = event.seq;
   next.position = event.position ?? state.position;
   next.conversation = { ...next.conversation, head: event.seq };
@@ -51,8 +52,8 @@ export function older(state: State, { data, items_before }: ItemPage, turns: rea
   return { ...state, items: [...data, ...state.items], turns: [...more, ...state.turns], items_before };
 }
 
-function turnOf({ turn_id, status, synthetic, turn, diff }: TurnEntry): TurnInfo {
-  return { turn_id, status, synthetic, turn, diff };
+function turnOf({ turn_id, status, synthetic, turn, diff, plan }: TurnEntry): TurnInfo {
+  return { turn_id, status, synthetic, turn, diff, plan };
 }
 
 // --- what each event changes -------------------------------------------------------------------
@@ -66,6 +67,8 @@ const OF_TYPE: Changes = {
   "turn/diff/updated": (state, event) => ({
     turns: withTurn(state.turns, event.turn_id, { diff: event.data.diff }),
   }),
+  "turn/plan/updated": (state, event) => ({ turns: withTurn(state.turns, event.turn_id, { plan: planOf(event.data) }) }),
+  error: retried,
   "item/started": (state, event) => ({ open_items: [...state.open_items, begun(event)] }),
   "item/completed": ended,
   "item/discarded": ended,
@@ -141,9 +144,35 @@ function inTurn(state: State, event: EventOf<"turn/started" | "turn/completed">)
 function withTurn(turns: TurnInfo[], id: Event["turn_id"], fields: Partial<TurnInfo>): TurnInfo[] {
   if (typeof id !== "string") return turns;
   const place = turns.findLastIndex(({ turn_id }) => turn_id === id);
-  const known = turns[place] ?? { turn_id: id, status: "inProgress", turn: null, diff: null };
+  const known = turns[place] ?? { turn_id: id, status: "inProgress", turn: null, diff: null, plan: null };
   const changed = { ...known, ...fields };
   return place < 0 ? [...turns, changed] : turns.with(place, changed);
+}
+
+function planOf({ explanation, plan }: EventOf<"turn/plan/updated">["data"]): TurnInfo["plan"] {
+  return { explanation: explanation ?? null, steps: plan };
+}
+
+// --- retries -----------------------------------------------------------------------------------
+
+/** The core tries its model again, in a turn that runs. */
+function retried({ turns }: State, { turn_id, status, data: { error } }: EventOf<"error">): Partial<State> {
+  const runs = turns.some((turn) => turn.turn_id === turn_id && turn.status === "inProgress");
+  if (status !== "retrying" || typeof turn_id !== "string" || !runs) return {};
+  return { retrying: { turn_id, message: error.message, error } };
+}
+
+const MODEL_ITEMS: ReadonlySet<unknown> = new Set(["agentMessage", "reasoning", "plan"]);
+
+/**
+ * Whether the turn goes on, or ends: then its retry is over. An item may end without a start where it
+ * is told from the core's history; a command ends while the model is tried again.
+ */
+function goesOn({ turn_id }: NonNullable<State["retrying"]>, event: Event): boolean {
+  if (event.turn_id !== turn_id) return false;
+  if (event.type === "item/completed") return MODEL_ITEMS.has(event.item_type);
+  if (event.type === "error") return event.status !== "retrying";
+  return event.type === "item/started" || event.type === "turn/completed";
 }
 
 // --- items -------------------------------------------------------------------------------------

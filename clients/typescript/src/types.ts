@@ -15,8 +15,10 @@ import type {
   ItemView,
   KnownEvent,
   PatchConversation,
+  PlanView,
   QueuedView,
   Ran,
+  RetryingView,
   Review,
   SearchData,
   SearchHitView,
@@ -92,6 +94,10 @@ export type QueuedMessage = QueuedView;
 export type Item = ItemView;
 export type OpenItem = OpenItemView;
 export type TurnInfo = TurnView;
+/** That the core tries its model again: what went wrong, in its words. */
+export type Retrying = RetryingView;
+/** What the agent means to do in a turn, step by step. */
+export type Plan = PlanView;
 export type LoginInfo = LoginView;
 
 /** What a conversation is made with, beside its directory. */

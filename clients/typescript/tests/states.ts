@@ -15,14 +15,14 @@ interface Recording {
   readonly events: Event[];
   readonly log: Event[];
   readonly snapshots: Snapshot[];
-  readonly states: (Pick<Snapshot, "items" | "open_items" | "turns" | "usage"> & { seq: number })[];
+  readonly states: (Pick<Snapshot, "items" | "open_items" | "turns" | "retrying" | "usage"> & { seq: number })[];
 }
 
 /** The state before the first event. */
 function nothing({ snapshots: [first] }: Recording): State {
   if (first === undefined) throw new Error("there is no snapshot");
   const conversation = { ...first.conversation, preview: "", head: 0 };
-  const none = { items: [], open_items: [], turns: [], approvals: [], queue: [] };
+  const none = { items: [], open_items: [], turns: [], approvals: [], queue: [], retrying: null };
   return { ...first, ...none, conversation, usage: null, seq: 0 };
 }
 
@@ -46,16 +46,17 @@ function frozen<T>(value: T): T {
 }
 
 /** Where all is said of a conversation: what follows from its events. */
-function said({ conversation, items, items_before, open_items, turns, usage, approvals, queue }: State) {
-  return { conversation, items, items_before, open_items, turns, usage, approvals, queue };
+function said(state: State) {
+  const { conversation, items, items_before, open_items, turns, retrying, usage, approvals, queue } = state;
+  return { conversation, items, items_before, open_items, turns, retrying, usage, approvals, queue };
 }
 
 function check(recording: Recording): void {
   const { events, log, snapshots, states } = recording;
   const live = walk(nothing(recording), events);
   for (const { seq, ...wanted } of states) {
-    const { items, open_items, turns, usage } = live.get(seq) ?? nothing(recording);
-    equal({ items, open_items, turns, usage }, wanted, `after event ${seq} the states`);
+    const { items, open_items, turns, retrying, usage } = live.get(seq) ?? nothing(recording);
+    equal({ items, open_items, turns, retrying, usage }, wanted, `after event ${seq} the states`);
   }
   for (const [number, first] of snapshots.entries()) {
     const after = walk(first, events);

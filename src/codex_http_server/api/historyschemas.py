@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from codex_http_server.api.schemas import Answer, ItemView, OpenItemView, TurnPolicy, TurnSpent
+from codex_http_server.api.schemas import (
+    Answer,
+    ItemView,
+    OpenItemView,
+    PlanView,
+    TurnPolicy,
+    TurnSpent,
+)
 from codex_http_server.api.schemas.core import Turn
 
 
@@ -24,7 +31,7 @@ class TurnEntry(Answer):
     """A turn. `seq` is that of its start. `submit_ids` are the messages that went into it through
     this server, `items` how many of its items have ended, `usage` what it took (null until it has
     ended), `policy` what it ran under. `diff` is its last diff if that is small; `diff_url` is
-    null where it has none. `turn` is the core's own object."""
+    null where it has none. `plan` is its newest one. `turn` is the core's own object."""
 
     turn_id: str
     seq: int
@@ -40,6 +47,7 @@ class TurnEntry(Answer):
     policy: TurnPolicy | None
     diff: str | None
     diff_url: str | None
+    plan: PlanView | None
     turn: Turn | None
 
 

@@ -488,6 +488,7 @@ class Conversation:
         body = {
             "conversation": views.conversation(self.record, seq),
             "open_items": [views.open_item(item) for item in self.open.items.values()],
+            "retrying": views.retrying(self.open.retrying),
             "queue": queue,
             "approvals": self.approvals.view(),
             "seq": seq,

@@ -45,6 +45,7 @@ def turn(conversation_id: str, row: TurnRow) -> dict[str, Any]:
         "usage": spending.turn(row.spent) if row.spent else None,
         "policy": started.policy,
         "diff": _diff.decode(row.diff).diff if row.diff else None,
+        "plan": views.plan(row.plan) if row.plan else None,
         "diff_url": f"{there}/diff?turn_id={started.turn_id}" if row.has_diff else None,
         "turn": _turn.decode((ended or started).data).turn,
     }

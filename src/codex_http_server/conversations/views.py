@@ -9,7 +9,13 @@ import msgspec
 from codex_http_server.clock import rfc3339
 from codex_http_server.conversations.policy import effective, sandbox_mode
 from codex_http_server.engine.base import Policy
-from codex_http_server.events import TURN_COMPLETED, TURN_DIFF, TURN_STARTED, Event
+from codex_http_server.events import (
+    TURN_COMPLETED,
+    TURN_DIFF,
+    TURN_PLAN,
+    TURN_STARTED,
+    Event,
+)
 from codex_http_server.records import (
     ApprovalRecord,
     ConversationRecord,
@@ -17,7 +23,7 @@ from codex_http_server.records import (
     Stated,
     SubmitRecord,
 )
-from codex_http_server.state import OpenItem
+from codex_http_server.state import Happened, OpenItem
 
 URL_SHOWN: Final = 200  # characters
 
@@ -163,24 +169,56 @@ def open_item(found: OpenItem) -> dict[str, Any]:
     }
 
 
+class _Plan(msgspec.Struct):
+    explanation: str | None = None
+    plan: list[Any] = []
+
+
+def plan(event: Happened) -> dict[str, Any] | None:
+    """What the agent means to do, as the core tells it; None where a newer core tells it in
+    another shape."""
+    try:
+        told = msgspec.json.decode(event.data, type=_Plan)
+    except msgspec.MsgspecError:
+        return None
+    return {"explanation": told.explanation, "steps": told.plan}
+
+
+class _Error(msgspec.Struct):
+    error: dict[str, Any] = {}
+
+
+def retrying(event: Happened | None) -> dict[str, Any] | None:
+    """That the core tries its model again, from the `error` that said so."""
+    if event is None:
+        return None
+    error = msgspec.json.decode(event.data, type=_Error).error
+    return {"turn_id": event.turn_id, "message": str(error.get("message") or ""), "error": error}
+
+
 def turns(events: list[Event]) -> list[dict[str, Any]]:
-    """Turns from their starts, diffs and ends: the core's newest object and the last diff."""
+    """Turns from their starts, diffs, plans and ends: the core's newest object, the last diff and
+    the last plan."""
     found: dict[str, dict[str, Any]] = {}
     for event in events:
         if event.turn_id is None:
             continue
-        view = found.setdefault(
-            event.turn_id,
-            {"turn_id": event.turn_id, "status": "inProgress", "turn": None, "diff": None},
-        )
+        view = found.setdefault(event.turn_id, _turn(event.turn_id))
         data: dict[str, Any] = msgspec.json.decode(event.data)
         if event.type == TURN_DIFF:
             view["diff"] = data.get("diff")
+        elif event.type == TURN_PLAN:
+            view["plan"] = plan(event)
         elif event.type in (TURN_STARTED, TURN_COMPLETED):
             view["turn"] = data.get("turn")
             view["status"] = event.status
             view["synthetic"] = event.synthetic
     return list(found.values())
+
+
+def _turn(turn_id: str) -> dict[str, Any]:
+    """A turn of which nothing was told yet."""
+    return {"turn_id": turn_id, "status": "inProgress", "turn": None, "diff": None, "plan": None}
 
 
 def reply(events: list[Event]) -> str | None:

@@ -69,6 +69,7 @@ class TurnRow(msgspec.Struct):
     items: int  # that have ended
     has_diff: bool
     diff: bytes | None
+    plan: Event | None  # the last one
     submit_ids: list[str]
     spent: TurnRecord | None
 
@@ -253,7 +254,7 @@ class EventLog(Protocol):
         ...
 
     async def turn_events(self, conversation_id: str, turn_id: str) -> list[Event]:
-        """The turn's start, items' ends, last diff and end, oldest first."""
+        """The turn's start, items' ends, diffs, plans and end, oldest first."""
         ...
 
     async def turn_ids(self, conversation_id: str) -> set[str]:

@@ -19,6 +19,7 @@ from codex_http_server.events import (
     ITEM_DISCARDED,
     TURN_COMPLETED,
     TURN_DIFF,
+    TURN_PLAN,
     TURN_STARTED,
     Event,
 )
@@ -93,8 +94,8 @@ def turn(place: Place, turn_id: str, diff_size: int) -> TurnRow | None:
 
 
 def turn_events(place: Place, turn_id: str) -> list[Event]:
-    """The turn's start, items' ends, diffs and end, oldest first."""
-    kinds = (TURN_STARTED, *ITEM_MARKS, TURN_DIFF, TURN_COMPLETED)
+    """The turn's start, items' ends, diffs, plans and end, oldest first."""
+    kinds = (TURN_STARTED, *ITEM_MARKS, TURN_DIFF, TURN_PLAN, TURN_COMPLETED)
     found = [each for kind in kinds for each in place.events(OF_TURN, (place.num, turn_id, kind))]
     return sorted(found, key=lambda event: event.seq)
 
@@ -172,6 +173,7 @@ def _turn(place: Place, started: Event, diff_size: int) -> TurnRow:
         items=sum(place.how_many(OF_TURN, (place.num, turn_id, kind)) for kind in ITEM_MARKS),
         has_diff=diff is not None,
         diff=diff[0] if diff else None,
+        plan=_newest(place, turn_id, TURN_PLAN),
         submit_ids=_submit_ids(place, turn_id),
         spent=_spent(place, turn_id),
     )

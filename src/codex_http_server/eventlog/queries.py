@@ -31,6 +31,7 @@ from codex_http_server.eventlog.search.steps import Steps
 from codex_http_server.events import (
     TURN_COMPLETED,
     TURN_DIFF,
+    TURN_PLAN,
     TURN_STARTED,
     USAGE,
     Event,
@@ -46,7 +47,7 @@ from codex_http_server.records import (
 
 R = TypeVar("R")
 CATCH_UP: Final = 3.0  # seconds that a search waits for the index
-TURN_MARKS: Final = (TURN_STARTED, TURN_DIFF, TURN_COMPLETED)
+TURN_MARKS: Final = (TURN_STARTED, TURN_DIFF, TURN_PLAN, TURN_COMPLETED)
 
 
 class _Reader(Protocol):

@@ -77,6 +77,7 @@ MARKED: Final = frozenset(
         events.TURN_STARTED,
         events.TURN_COMPLETED,
         events.TURN_DIFF,
+        events.TURN_PLAN,
         events.USAGE,
     }
 )

@@ -5921,6 +5921,23 @@ export type PatchConversation = {
 };
 
 /**
+ * PlanView
+ *
+ * What the agent means to do, by its newest word: the core's own steps, each `pending`,
+ * `inProgress` or `completed`, and what it says about them.
+ */
+export type PlanView = {
+    /**
+     * Explanation
+     */
+    explanation: string | null;
+    /**
+     * Steps
+     */
+    steps: Array<CodexTurnPlanStep>;
+};
+
+/**
  * Problem
  *
  * An error (RFC 9457). `code` is stable; docs/errors.md lists them all.
@@ -6310,6 +6327,24 @@ export type Retry = {
      * Also if the turn had run commands, changed files, called tools.
      */
     anyway?: boolean;
+};
+
+/**
+ * RetryingView
+ *
+ * The core tries its model again: the turn goes on. `message` is the core's (`Reconnecting...
+ * 2/5`), `error` its whole object.
+ */
+export type RetryingView = {
+    /**
+     * Turn Id
+     */
+    turn_id: string;
+    /**
+     * Message
+     */
+    message: string;
+    error: CodexTurnError;
 };
 
 /**
@@ -6857,7 +6892,8 @@ export type SkillView = {
 /**
  * Snapshot
  *
- * All that a first paint needs, read at one seq: go on with `events?after=seq`.
+ * All that a first paint needs, read at one seq: go on with `events?after=seq`. `retrying` is
+ * null but while the core tries its model again; `account` says whether the login is good.
  */
 export type Snapshot = {
     conversation: ConversationView;
@@ -6877,6 +6913,7 @@ export type Snapshot = {
      * Open Items
      */
     open_items: Array<OpenItemView>;
+    retrying: RetryingView | null;
     /**
      * Usage
      */
@@ -7390,7 +7427,7 @@ export type TurnEnded = {
  * A turn. `seq` is that of its start. `submit_ids` are the messages that went into it through
  * this server, `items` how many of its items have ended, `usage` what it took (null until it has
  * ended), `policy` what it ran under. `diff` is its last diff if that is small; `diff_url` is
- * null where it has none. `turn` is the core's own object.
+ * null where it has none. `plan` is its newest one. `turn` is the core's own object.
  */
 export type TurnEntry = {
     /**
@@ -7443,6 +7480,7 @@ export type TurnEntry = {
      * Diff Url
      */
     diff_url: string | null;
+    plan: PlanView | null;
     /**
      * Turn
      */
@@ -7555,7 +7593,8 @@ export type TurnStalled = {
 /**
  * TurnView
  *
- * A turn: the core's newest object of it and its last diff.
+ * A turn: the core's newest object of it (with the `error` that ended it, if one did), its
+ * last diff and its newest plan.
  */
 export type TurnView = {
     /**
@@ -7574,6 +7613,7 @@ export type TurnView = {
      * Diff
      */
     diff: string | null;
+    plan: PlanView | null;
     /**
      * Synthetic
      */

@@ -8,17 +8,10 @@ import { Store } from "./store.js";
 
 const PAGE = 100; // older items fetched at once
 
-/** That the core tries its model again: what went wrong, in its words. */
-export interface Retrying {
-  readonly turn_id: string | null;
-  readonly message: string;
-}
-
-/** A conversation's state, whether it was deleted, and what is gone once the turn goes on. */
+/** A conversation's state, and whether it was deleted. */
 export interface Followed {
   readonly state: State;
   readonly deleted: boolean;
-  readonly retrying: Retrying | null;
 }
 
 export class ConversationStore extends Store<Followed> {
@@ -52,8 +45,7 @@ export class ConversationStore extends Store<Followed> {
   private take(event: Event): boolean {
     const deleted = event.type === "conversation/deleted";
     if (!this.data) return deleted;
-    const { state, retrying } = this.data;
-    this.change({ data: { state: reduce(state, event), deleted, retrying: retriesAfter(retrying, event) } });
+    this.change({ data: { state: reduce(this.data.state, event), deleted } });
     return deleted;
   }
 
@@ -62,7 +54,7 @@ export class ConversationStore extends Store<Followed> {
   }
 
   private show(state: State): void {
-    this.change({ data: { state, deleted: false, retrying: null } });
+    this.change({ data: { state, deleted: false } });
   }
 
   /** Fetch the items before the oldest that is there; once at a time. */
@@ -82,16 +74,6 @@ export class ConversationStore extends Store<Followed> {
     if (this.data.state.items[0]?.seq !== before) return;
     this.change({ data: { ...this.data, state: older(this.data.state, page, turns.data) } });
   }
-}
-
-/** After an event of its turn that brings something, it goes on. */
-function retriesAfter(before: Retrying | null, event: Event): Retrying | null {
-  if (event.type === "error") {
-    const { willRetry, error } = event.data as { willRetry?: boolean; error?: { message?: string } };
-    return willRetry ? { turn_id: event.turn_id ?? null, message: error?.message ?? "" } : null;
-  }
-  const goesOn = event.type === "item/started" || event.type === "turn/completed";
-  return goesOn && before?.turn_id === event.turn_id ? null : before;
 }
 
 // --- what there is to draw ---------------------------------------------------------------------

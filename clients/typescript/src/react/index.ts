@@ -22,10 +22,11 @@ import type {
   ConversationInfo,
   LoginInfo,
   QueuedMessage,
+  Retrying,
   TurnInfo,
 } from "../types.js";
 import { AccountStore } from "./account.js";
-import { type ChatItem, chatItems, ConversationStore, type Retrying } from "./conversation.js";
+import { type ChatItem, chatItems, ConversationStore } from "./conversation.js";
 import { Hub } from "./hub.js";
 import { ListStore } from "./list.js";
 
@@ -113,7 +114,7 @@ export interface UseConversation {
   readonly queue: readonly QueuedMessage[];
   readonly usage: State["usage"];
   readonly core: State["core"] | null;
-  /** The core tries its model again; null once the turn goes on. */
+  /** The core tries its model again, and why; null once the turn goes on. */
   readonly retrying: Retrying | null;
   /** Why it is followed no more, if it is not; `again()` tries once more. */
   readonly error: Error | null;
@@ -153,7 +154,7 @@ export function useConversation(id: string): UseConversation {
     queue: state?.queue ?? NONE,
     usage: state?.usage ?? null,
     core: state?.core ?? null,
-    retrying: view.data?.retrying ?? null,
+    retrying: state?.retrying ?? null,
     error: view.error,
     reconnecting: view.connection === "lost",
     hasOlder: (state?.items_before ?? 0) > 0,

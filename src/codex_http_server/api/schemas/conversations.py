@@ -10,7 +10,7 @@ from codex_http_server.api.schemas.account import AuthStatus
 from codex_http_server.api.schemas.approvals import ApprovalView
 from codex_http_server.api.schemas.base import Answer
 from codex_http_server.api.schemas.core import ApprovalPolicy, SandboxPolicy, TokenUsage
-from codex_http_server.api.schemas.items import ItemView, OpenItemView, TurnView
+from codex_http_server.api.schemas.items import ItemView, OpenItemView, RetryingView, TurnView
 from codex_http_server.api.schemas.messages import QueuedView
 from codex_http_server.api.schemas.server import CoreView
 
@@ -61,13 +61,15 @@ class ConversationPage(Answer):
 
 
 class Snapshot(Answer):
-    """All that a first paint needs, read at one seq: go on with `events?after=seq`."""
+    """All that a first paint needs, read at one seq: go on with `events?after=seq`. `retrying` is
+    null but while the core tries its model again; `account` says whether the login is good."""
 
     conversation: ConversationView
     items: list[ItemView]
     items_before: int
     turns: list[TurnView]
     open_items: list[OpenItemView]
+    retrying: RetryingView | None
     usage: TokenUsage | None
     approvals: list[ApprovalView]
     queue: list[QueuedView]

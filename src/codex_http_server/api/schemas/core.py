@@ -20,6 +20,8 @@ def of_core(name: str) -> WithJsonSchema:
 
 Item = Annotated[dict[str, Any], of_core("ThreadItem")]
 Turn = Annotated[dict[str, Any], of_core("Turn")]
+TurnError = Annotated[dict[str, Any], of_core("TurnError")]
+PlanStep = Annotated[dict[str, Any], of_core("TurnPlanStep")]
 TokenUsage = Annotated[dict[str, Any], of_core("ThreadTokenUsage")]
 ApprovalPolicy = Annotated[Any, of_core("AskForApproval")]
 SandboxPolicy = Annotated[dict[str, Any], of_core("SandboxPolicy")]

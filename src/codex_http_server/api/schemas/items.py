@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codex_http_server.api.schemas.base import Answer
-from codex_http_server.api.schemas.core import Item, Turn
+from codex_http_server.api.schemas.core import Item, PlanStep, Turn, TurnError
 
 
 class ItemView(Answer):
@@ -40,13 +40,32 @@ class OpenItemView(Answer):
     item: Item
 
 
+class PlanView(Answer):
+    """What the agent means to do, by its newest word: the core's own steps, each `pending`,
+    `inProgress` or `completed`, and what it says about them."""
+
+    explanation: str | None
+    steps: list[PlanStep]
+
+
+class RetryingView(Answer):
+    """The core tries its model again: the turn goes on. `message` is the core's (`Reconnecting...
+    2/5`), `error` its whole object."""
+
+    turn_id: str
+    message: str
+    error: TurnError
+
+
 class TurnView(Answer):
-    """A turn: the core's newest object of it and its last diff."""
+    """A turn: the core's newest object of it (with the `error` that ended it, if one did), its
+    last diff and its newest plan."""
 
     turn_id: str
     status: str | None
     turn: Turn | None
     diff: str | None
+    plan: PlanView | None
     synthetic: str | None = None
 
 
