@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from codex_http_server.testing.answers import Command, Gate, Patch, Text
+from tests.support.axe import violations
 from tests.support.builtpage import needs_page
 from tests.support.chatpage import ChatPage, open_chat
 from tests.support.server import Server
-from tests.support.typescript import PACKAGE
 
 pytestmark = [
     pytest.mark.core,
@@ -21,8 +20,6 @@ pytestmark = [
     pytest.mark.timeout(120),
     needs_page,
 ]
-AXE = PACKAGE / "node_modules" / "axe-core" / "axe.min.js"
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PATCH = "*** Begin Patch\n*** Add File: new.txt\n+one\n+two\n*** End Patch"
 MARKDOWN = """\
 # Title
@@ -73,22 +70,12 @@ def test_hostile_words_are_inert(chat: ChatPage, server: Server) -> None:
     chat.shoot("hostile")
 
 
-def checked(page: Page) -> list[dict[str, Any]]:
-    """What axe finds, by rule and place."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("(rules) => globalThis.axe.run(document, rules)", RULES)
-    return [
-        {"rule": each["id"], "at": [node["target"] for node in each["nodes"]]}
-        for each in found["violations"]
-    ]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_it(browser: Browser, server: Server, scheme: str) -> None:
     """What axe can tell of it: names, roles, contrast, in both colour schemes."""
     page = browser.new_page(color_scheme="dark" if scheme == "dark" else "light")
     chat = open_chat(page, server)
-    found = {"empty": checked(page)}
+    found = {"empty": violations(page)}
     gate = Gate()
     made = server.site.root / f"made-{scheme}.txt"
     server.site.provider.expect(Command("echo out; exit 3"))
@@ -98,16 +85,16 @@ def test_everybody_can_use_it(browser: Browser, server: Server, scheme: str) -> 
     server.site.provider.expect(Text("two"))
     chat.say("work")
     expect(chat.asked).to_be_visible()
-    found["approval"] = checked(page)
+    found["approval"] = violations(page)
     chat.button("Allow once").click()
     expect(chat.answers).to_contain_text("Words")
     chat.say("next")
     expect(chat.waiting).to_have_count(1)
-    found["queue"] = checked(page)
+    found["queue"] = violations(page)
     gate.open()
     expect(chat.foot).to_have_count(2)
     chat.foot.first.get_by_role("button").click()
-    found["done"] = checked(page)
+    found["done"] = violations(page)
     chat.shoot(f"done-{scheme}")
     page.close()
     assert not any(found.values()), json.dumps(found, indent=1)

@@ -101,6 +101,20 @@ class ChatPage:
         return self.page.locator(".codex-foot")
 
     @property
+    def plan(self) -> Locator:
+        return self.page.locator(".codex-plan")
+
+    @property
+    def steps(self) -> Locator:
+        """The steps of the plan."""
+        return self.page.get_by_role("list", name="Plan").get_by_role("listitem")
+
+    @property
+    def retrying(self) -> Locator:
+        """That the model is tried again."""
+        return self.page.get_by_role("status").filter(has_text="Trying again")
+
+    @property
     def broken(self) -> Locator:
         return self.page.locator(".codex-broken")
 
@@ -130,6 +144,14 @@ class ChatPage:
     @property
     def title(self) -> Locator:
         return self.page.locator(".codex-head h2")
+
+    @property
+    def usage(self) -> Locator:
+        """What is used, in the head; its summary opens it."""
+        return self.page.locator(".codex-usage")
+
+    def gauge(self, name: str) -> Locator:
+        return self.usage.get_by_role("meter", name=name)
 
     def choose(self, name: str) -> None:
         """Choose something of the menu of the conversation."""

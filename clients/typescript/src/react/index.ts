@@ -13,7 +13,7 @@ import {
 
 import { CodexClient } from "../client.js";
 import type { Conversation, SendOptions } from "../conversation.js";
-import type { AuthStatus, StartLogin } from "../generated/index.js";
+import type { AuthStatus, StartLogin, Usage } from "../generated/index.js";
 import type { Login } from "../login.js";
 import type { State } from "../state.js";
 import type {
@@ -29,6 +29,7 @@ import { AccountStore } from "./account.js";
 import { type ChatItem, chatItems, ConversationStore } from "./conversation.js";
 import { Hub } from "./hub.js";
 import { ListStore } from "./list.js";
+import { UsageStore } from "./usage.js";
 
 export type { ChatItem, Retrying };
 
@@ -39,10 +40,12 @@ class Stores {
 
   private readonly hub: Hub;
   readonly account: AccountStore;
+  readonly usage: UsageStore;
 
   constructor(readonly client: CodexClient) {
     this.hub = new Hub(client);
     this.account = new AccountStore(client, this.hub, () => undefined);
+    this.usage = new UsageStore(client, this.hub, () => undefined);
   }
 
   conversation(id: string): ConversationStore {
@@ -255,4 +258,21 @@ export function useAccount(): UseAccount {
     cancel,
     signOut,
   };
+}
+
+// --- usage -----------------------------------------------------------------------------------------
+
+/** What is left of the account's limits, and what turns of this server took. */
+export interface UseUsage {
+  /** Null until it was read. */
+  readonly usage: Usage | null;
+  readonly error: Error | null;
+  readonly again: () => void;
+}
+
+/** Follow the limits of the account. */
+export function useUsage(): UseUsage {
+  const { usage: store } = useStores();
+  const view = useSyncExternalStore(store.subscribe, store.getView, store.getView);
+  return { usage: view.data, error: view.error, again: store.again };
 }

@@ -6,8 +6,8 @@ import type { ConversationInfo } from "../../types.js";
 import { useCodex, type UseConversation } from "../index.js";
 import { Problem, useAction } from "./action.js";
 import { Dialog } from "./Dialog.js";
+import { Usage } from "./Usage.js";
 import { WorkTree } from "./WorkTree.js";
-import { count, spent } from "./words.js";
 
 interface HeadProps {
   readonly conversation: UseConversation;
@@ -67,18 +67,16 @@ function useDeeds(id: string) {
 }
 
 function Facts({ conversation: { status, usage, core }, info }: Omit<HeadProps, "onOpen">) {
-  const tokens = spent(usage);
   const words = status === "waiting" ? "waits for you" : status === "running" ? "working" : "idle";
   return (
-    <p className="codex-facts">
+    <div className="codex-facts">
       <span className={`codex-pill codex-${status}`} role="status">{words}</span>
       {core && core.state !== "ready" && <span className="codex-pill codex-bad">core {core.state}</span>}
       <span className="codex-path" title={info.working_directory}>{info.working_directory}</span>
       {info.forked_from && <span>forked</span>}
       {info.archived && <span>archived</span>}
-      {tokens && <span title="Tokens of this conversation">{count(tokens.total)} tokens</span>}
-      {tokens?.left !== null && tokens && <span title="Of the model's context">{tokens.left} % left</span>}
-    </p>
+      <Usage usage={usage} />
+    </div>
   );
 }
 

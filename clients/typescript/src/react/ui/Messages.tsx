@@ -10,6 +10,7 @@ import { Problem, useAction } from "./action.js";
 import { Approval } from "./Approval.js";
 import { Diff } from "./Diff.js";
 import { Item } from "./Item.js";
+import { PlanCard } from "./Plan.js";
 import { type Row, rowsOf } from "./rows.js";
 import { str, turnEnd, turnError, type Json } from "./words.js";
 
@@ -88,6 +89,8 @@ const RowView = memo(function RowView({ row, id, folder, scopes, answer }: RowPr
       return <Item item={row.item} conversationId={id} folder={folder} />;
     case "approval":
       return <Approval approval={row.approval} scopes={scopes} answer={answer} folder={folder} />;
+    case "plan":
+      return <PlanCard plan={row.plan} running={row.running} />;
     case "foot":
       return <Foot turn={row.turn} folder={folder} />;
   }

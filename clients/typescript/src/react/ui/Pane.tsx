@@ -1,6 +1,6 @@
 /** One conversation, whole: head, messages, what waits, and where to write. */
 
-import { useCodex, useConversation, type UseConversation } from "../index.js";
+import { type Retrying, useCodex, useConversation, type UseConversation } from "../index.js";
 import { Problem, useAction } from "./action.js";
 import { Composer } from "./Composer.js";
 import { Head } from "./Head.js";
@@ -59,11 +59,19 @@ function usePatch(id: string) {
 /** That something is going on, while nothing of it is to be seen. */
 function Working({ conversation: { status, items, retrying } }: { readonly conversation: UseConversation }) {
   const last = items.at(-1);
-  if (retrying) {
-    return <p className="codex-working" role="status"><i /><i /><i /> Trying again. {retrying.message}</p>;
-  }
+  if (retrying) return <Retry {...retrying} />;
   if (status !== "running" || (last?.status === "inProgress" && last.item_type === "agentMessage")) return null;
   return <p className="codex-working"><i /><i /><i /> Codex is working</p>;
+}
+
+/** That the model is tried again, and what went wrong. */
+function Retry({ message, error: { additionalDetails: why } }: Retrying) {
+  return (
+    <div className="codex-working" role="status">
+      <p><i /><i /><i /> Trying again. {message}</p>
+      {why && <p className="codex-hint">{why}</p>}
+    </div>
+  );
 }
 
 function Gone({ onOpen }: Pick<PaneProps, "onOpen">) {

@@ -1,15 +1,16 @@
 /**
- * What a conversation shows, row by row: each item, what is asked about it below it, and each turn's
- * end. Pure. A row of what did not change is the same object as before, so that it is not drawn anew.
+ * What a conversation shows, row by row: each item, what is asked about it below it, and of each turn
+ * its plan and its end. Pure. A row of what did not change is the same object as before, so that it is not drawn anew.
  */
 
-import type { Approval, TurnInfo } from "../../types.js";
+import type { Approval, Plan, TurnInfo } from "../../types.js";
 import type { ChatItem } from "../conversation.js";
 import { turnEnd } from "./words.js";
 
 export type Row =
   | { readonly kind: "item"; readonly key: string; readonly item: ChatItem }
   | { readonly kind: "approval"; readonly key: string; readonly approval: Approval }
+  | { readonly kind: "plan"; readonly key: string; readonly plan: Plan; readonly running: boolean }
   | { readonly kind: "foot"; readonly key: string; readonly turn: TurnInfo };
 
 /** What the rows are made of. */
@@ -29,6 +30,17 @@ function row<Of extends object>(of: Of, make: (of: Of) => Row): Row {
 
 const itemRow = (item: ChatItem): Row => ({ kind: "item", key: `i/${item.key}`, item });
 const footRow = (turn: TurnInfo): Row => ({ kind: "foot", key: `t/${turn.turn_id}`, turn });
+const planned = new WeakMap<TurnInfo, Row>();
+
+/** The turn's plan, if it has one. */
+function planRow(turn: TurnInfo): readonly Row[] {
+  if (!turn.plan?.steps.length) return [];
+  const key = `p/${turn.turn_id}`;
+  const known = planned.get(turn) ?? { kind: "plan", key, plan: turn.plan, running: turn.status === "inProgress" };
+  planned.set(turn, known);
+  return [known];
+}
+
 const approvalRow = (approval: Approval): Row => ({
   kind: "approval",
   key: `a/${approval.approval_id}`,
@@ -55,6 +67,7 @@ export function rowsOf({ items, turns, approvals }: Shown): readonly Row[] {
     ask((each) => each.turn_id === id);
     const turn = byId.get(id ?? "");
     byId.delete(id ?? "");
+    if (turn) rows.push(...planRow(turn));
     if (turn && turnEnd(turn)) rows.push(row(turn, footRow));
   });
   // Turns that say nothing of themselves but how they ended: one that failed before its first item.

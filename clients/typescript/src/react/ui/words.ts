@@ -1,6 +1,7 @@
 /** The core's objects in words. Pure; whatever is missing in an object is missing in the words. */
 
-import type { ApprovalView } from "../../generated/index.js";
+import type { ApprovalView, RateLimit } from "../../generated/index.js";
+import type { Plan } from "../../types.js";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -136,14 +137,58 @@ export function count(value: number): string {
   return value < 1e6 ? `${(value / 1e3).toFixed(value < 1e4 ? 1 : 0)} k` : `${(value / 1e6).toFixed(1)} M`;
 }
 
-/** Tokens so far and how much of the model's context is left, 0 to 100; null where unknown. */
-export function spent(usage: Json | null): { total: number; left: number | null } | null {
-  const total = num((usage?.["total"] as Json | undefined)?.["totalTokens"]);
+/** What a conversation took in tokens, and how full the model's context is; `left` in percent. */
+export interface Spent {
+  readonly total: number;
+  readonly input: number;
+  readonly cached: number;
+  readonly output: number;
+  readonly context: { readonly used: number; readonly window: number; readonly left: number } | null;
+}
+
+/** The core's token report; null before the first one. */
+export function spent(usage: Json | null): Spent | null {
+  const of = (part: string, name: string) => num((usage?.[part] as Json | undefined)?.[name]);
+  const total = of("total", "totalTokens");
   if (total === null) return null;
-  const last = num((usage?.["last"] as Json | undefined)?.["totalTokens"]);
+  const used = of("last", "totalTokens");
   const window = num(usage?.["modelContextWindow"]);
-  const left = last === null || !window ? null : Math.round(100 * Math.max(0, 1 - last / window));
-  return { total, left };
+  const left = used === null || !window ? null : Math.round(100 * Math.max(0, 1 - used / window));
+  return {
+    total,
+    input: of("total", "inputTokens") ?? 0,
+    cached: of("total", "cachedInputTokens") ?? 0,
+    output: of("total", "outputTokens") ?? 0,
+    context: left === null ? null : { used: used ?? 0, window: window ?? 0, left },
+  };
+}
+
+const HOUR = 60;
+const DAY = 24 * HOUR;
+
+/** What a limit is called: by its own name, if it has one, and by how long its window is. */
+export function limitName({ limit_name, window, window_minutes: length }: RateLimit): string {
+  const own = limit_name ? `${limit_name}, ` : "";
+  if (!length) return `${own}${window}`;
+  if (length % DAY === 0) return `${own}${length === DAY ? "1 day" : `${length / DAY} days`}`;
+  return `${own}${length % HOUR === 0 ? `${length / HOUR} h` : `${length} min`}`;
+}
+
+/** A time near now, for people: the hour, and the day unless it is today. */
+export function moment(time: string, now: number): string {
+  const at = new Date(time);
+  const isToday = at.toDateString() === new Date(now).toDateString();
+  const day = isToday ? {} : ({ weekday: "short", day: "numeric", month: "short" } as const);
+  return at.toLocaleString(undefined, { ...day, hour: "2-digit", minute: "2-digit" });
+}
+
+// --- plans -------------------------------------------------------------------------------------
+
+/** How far a plan is, in a line. */
+export function planWords(steps: Plan["steps"]): string {
+  const done = steps.filter(({ status }) => status === "completed").length;
+  const now = steps.find(({ status }) => status === "inProgress")?.step;
+  return `Plan: ${done} of ${steps.length} done${now ? `. Now: ${now}` : ""}`;
 }
 
 // --- approvals ---------------------------------------------------------------------------------
