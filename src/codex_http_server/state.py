@@ -31,6 +31,7 @@ WhileBusy = Literal["queue", "steer", "reject", "interrupt"]
 Action = Literal["start", "queue", "steer", "reject", "interrupt"]
 
 MODEL_ITEMS: Final = frozenset({"agentMessage", "reasoning", "plan"})
+OF_MODEL: Final = MODEL_ITEMS | {"contextCompaction"}  # what only the model can end
 OUTLIVES_TURN: Final = frozenset({"commandExecution"})
 TEXT_MAX: Final = 1024 * 1024  # characters of a command's output kept here; the log has all
 NOES: Final = frozenset({"decline", "cancel", "denied", "abort"})  # decisions not to do it
@@ -457,7 +458,7 @@ def _goes_on(event: Happened) -> bool:
     """Whether it shows that a retry is over. An item may end without a start where it is told from
     the core's history; a command ends while the model is tried again."""
     if event.type == events.ITEM_COMPLETED:
-        return event.item_type in MODEL_ITEMS
+        return event.item_type in OF_MODEL
     return event.type in (events.ERROR, events.ITEM_STARTED, events.TURN_COMPLETED)
 
 

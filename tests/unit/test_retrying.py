@@ -38,6 +38,7 @@ def test_a_retry_is_told_with_its_turn_and_the_core_s_words(state: Open) -> None
         drafts.item_started("m"),
         drafts.item_started("c", "commandExecution"),
         drafts.item_completed("m"),  # as the core's history tells it: without a start
+        drafts.item_completed("s", "contextCompaction"),  # it was open when its summary broke
         drafts.turn_completed(),
         drafts.turn_completed(status="failed"),
         drafts.said("error", {"turnId": "t", "error": {"message": "no"}, "willRetry": False}),

@@ -162,7 +162,8 @@ function retried({ turns }: State, { turn_id, status, data: { error } }: EventOf
   return { retrying: { turn_id, message: error.message, error } };
 }
 
-const MODEL_ITEMS: ReadonlySet<unknown> = new Set(["agentMessage", "reasoning", "plan"]);
+/** What only the model can end. */
+const OF_MODEL: ReadonlySet<unknown> = new Set(["agentMessage", "reasoning", "plan", "contextCompaction"]);
 
 /**
  * Whether the turn goes on, or ends: then its retry is over. An item may end without a start where it
@@ -170,7 +171,7 @@ const MODEL_ITEMS: ReadonlySet<unknown> = new Set(["agentMessage", "reasoning", 
  */
 function goesOn({ turn_id }: NonNullable<State["retrying"]>, event: Event): boolean {
   if (event.turn_id !== turn_id) return false;
-  if (event.type === "item/completed") return MODEL_ITEMS.has(event.item_type);
+  if (event.type === "item/completed") return OF_MODEL.has(event.item_type);
   if (event.type === "error") return event.status !== "retrying";
   return event.type === "item/started" || event.type === "turn/completed";
 }
