@@ -84,6 +84,6 @@ lock: install
 clean:
 	rm -rf clients/typescript/node_modules clients/typescript/dist clients/typescript/build
 	rm -rf web/node_modules src/codex_http_server/api/page
-	rm -rf desktop/.electron desktop/node_modules desktop/dist
+	rm -rf desktop/.electron desktop/node_modules desktop/dist desktop/python desktop/release
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

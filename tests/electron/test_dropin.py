@@ -20,8 +20,18 @@ from typing import Any
 import psutil
 import pytest
 
-from codex_http_server.testing.answers import Command, Gate, Text
-from tests.support.chatwindow import ASKS, EMPTY, SIGN_IN, YES, begin, hidden, press, say, shown
+from codex_http_server.testing.answers import Gate, Text
+from tests.support.chatwindow import (
+    EMPTY,
+    SIGN_IN,
+    a_command_is_approved,
+    an_answer_streams,
+    begin,
+    hidden,
+    press,
+    say,
+    shown,
+)
 from tests.support.commands import until
 from tests.support.electron import DESKTOP, SPY, App, Host, all_of, crash, quit_app
 from tests.support.pages import ROOT, blocks
@@ -161,29 +171,6 @@ def test_from_signing_in_to_quitting(
         processes = all_of(app, site, server_of(app))
         quit_app(app)
         until(lambda: all(map(gone, processes)), "everything has ended", 15)
-
-
-def an_answer_streams(app: App, site: Site) -> None:
-    """A piece is there before the next one is made."""
-    gate = Gate()
-    site.provider.expect(Text(["It begins, ", gate, "and it ends."]))
-    say(app, "Answer.")
-    shown(app, "It begins,")
-    gate.open()
-    shown(app, "It begins, and it ends.")
-
-
-def a_command_is_approved(app: App, site: Site) -> None:
-    """It runs after the answer, and not before."""
-    made = site.root / "beside.txt"
-    site.provider.expect(Command(f"touch {made}", escalate=True, justification="Asked."))
-    site.provider.expect(Text("It is there."))
-    say(app, "Make a file.")
-    shown(app, ASKS)
-    assert not made.exists()
-    press(app, YES)
-    shown(app, "It is there.")
-    assert made.exists()
 
 
 def a_server_dies_in_a_turn(app: App, site: Site) -> None:

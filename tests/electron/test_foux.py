@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from codex_http_server.testing.answers import Command, Gate, Patch, Text
 from tests.electron.conftest import Start
 from tests.support.chatwindow import ASKS, EMPTY, YES, begin, press, say, shown
 from tests.support.commands import until
-from tests.support.electron import DESKTOP, App, conversation, send, shows
+from tests.support.electron import DESKTOP, App, conversation, package_ways, send, shows
 from tests.support.server import Site, gone
 from tests.support.typescript import PACKAGE, build, is_installed, run
 
@@ -89,8 +88,7 @@ def test_a_server_that_the_app_brings_along_is_set_up_at_its_first_start(
     # What was not fetched before is fetched now: the app knows nothing of this machine's ways out.
     warm = {"UV_PROJECT_ENVIRONMENT": str(tmp_path_factory.mktemp("warm"))}
     run("uv", "sync", "--frozen", "--no-dev", "--project", str(brought), cwd=tmp_path, **warm)
-    cache = run("uv", "cache", "dir", cwd=tmp_path).strip()
-    known = {"UV_CACHE_DIR": cache, "UV_OFFLINE": "1"} | indexes()
+    known = package_ways() | {"UV_OFFLINE": "1"}
     with start(
         environment=known | {"PYTHON_FOLDER": str(brought), "CODEX_SERVER_COMMAND": ""}
     ) as app:
@@ -103,8 +101,3 @@ def test_a_server_that_the_app_brings_along_is_set_up_at_its_first_start(
         app.process.send_signal(signal.SIGTERM)
         until(lambda: all(map(gone, processes)), "everything has ended", 15)
     shutil.rmtree(site.root / "electron" / "codex" / "python")  # its tests know made-up secrets
-
-
-def indexes() -> dict[str, str]:
-    """Where packages come from on this machine."""
-    return {name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))}

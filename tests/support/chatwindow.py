@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from codex_http_server.testing.answers import Command, Gate, Text
 from tests.support.electron import App
 from tests.support.server import Site
 
@@ -43,3 +44,26 @@ def say(app: App, text: str) -> None:
     """Type a message and send it."""
     app.page("fill", "textarea", text)
     press(app, "Send")
+
+
+def an_answer_streams(app: App, site: Site) -> None:
+    """A piece is there before the next one is made."""
+    gate = Gate()
+    site.provider.expect(Text(["It begins, ", gate, "and it ends."]))
+    say(app, "Answer.")
+    shown(app, "It begins,")
+    gate.open()
+    shown(app, "It begins, and it ends.")
+
+
+def a_command_is_approved(app: App, site: Site) -> None:
+    """It runs after the answer, and not before."""
+    made = site.root / "beside.txt"
+    site.provider.expect(Command(f"touch {made}", escalate=True, justification="Asked."))
+    site.provider.expect(Text("It is there."))
+    say(app, "Make a file.")
+    shown(app, ASKS)
+    assert not made.exists()
+    press(app, YES)
+    shown(app, "It is there.")
+    assert made.exists()

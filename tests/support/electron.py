@@ -28,7 +28,7 @@ import psutil
 from tests.support.chromium import CHROMIUM
 from tests.support.leaks import WATCH
 from tests.support.server import Site, core_record
-from tests.support.typescript import NODE, PACKAGE
+from tests.support.typescript import NODE, PACKAGE, run
 
 Json = Any
 DESKTOP = PACKAGE.parents[1] / "desktop"
@@ -256,6 +256,12 @@ def send(app: App, conversation_id: str, message: str = "go on") -> None:
 def server_of(app: App) -> psutil.Process:
     """The process of the app's server."""
     return psutil.Process(app.main("() => codex.backend.server.pid"))
+
+
+def package_ways() -> dict[str, str]:
+    """Where uv finds packages on this machine, for a server that an app brings along."""
+    ways = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))}
+    return ways | {"UV_CACHE_DIR": run("uv", "cache", "dir", cwd=DESKTOP).strip()}
 
 
 # --- from outside ----------------------------------------------------------------------------
