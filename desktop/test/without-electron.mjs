@@ -15,6 +15,7 @@ export async function launch(chromium, { executablePath, args, env, cwd }) {
   const main = [join(import.meta.dirname, "stand-in.cjs"), ...args];
   const child = spawn(process.execPath, main, { env, cwd, detached: true, stdio: ["ignore", "pipe", "pipe", "ipc"] });
   child.stdout.resume();
+  child.on("exit", () => void browser.close());
   return new App(context, child);
 }
 
@@ -39,7 +40,6 @@ class App extends EventEmitter {
   process = () => this.#child;
   waitForEvent = async (name, { timeout }) => (await once(this, name, { signal: AbortSignal.timeout(timeout) }))[0];
   evaluate = (work, argument) => this.#ask({ do: "evaluate", source: String(work), argument });
-  close = async () => void this.#child.kill();
 
   #ask(message) {
     const id = (this.#count += 1);
@@ -50,7 +50,7 @@ class App extends EventEmitter {
   }
 
   #hear({ id, value, error, open, tell }) {
-    if (open) void this.#open(open);
+    if (open) void this.#open(open).catch(console.error); // such as: the app has ended
     else if (tell) void this.pages[tell.window]?.evaluate(hear, tell).catch(() => undefined); // it is being loaded
     else if (error === undefined) this.#asked.get(id).resolve(value);
     else this.#asked.get(id).reject(new Error(error));

@@ -66,8 +66,9 @@ def titles(app: App) -> list[str]:
 
 @pytest.mark.electron
 def test_a_notice_comes_while_nobody_looks_and_leads_to_its_conversation(
-    app: App, site: Site
+    shared: App, shared_site: Site
 ) -> None:
+    app, site = shared, shared_site
     app.main(SPY)
     app.page.evaluate("() => { codex.onOpen((id) => { globalThis.shown = id; }); }")
     site.provider.expect(Text("Seen."))
@@ -115,8 +116,11 @@ def test_a_server_that_hangs_after_a_crash_is_ended_by_the_next_start(
 
 
 @pytest.mark.electron
-def test_the_named_functions_beside_a_preload_script_of_the_apps_own(app: App, site: Site) -> None:
-    own = site.root / "own.js"
+def test_the_named_functions_beside_a_preload_script_of_the_apps_own(
+    shared: App, tmp_path: Path
+) -> None:
+    app = shared
+    own = tmp_path / "own.js"
     own.write_text('require("electron").contextBridge.exposeInMainWorld("own", { yes: true });')
     app.main(
         """async ({ BrowserWindow }, preload) => {

@@ -28,11 +28,13 @@ pytestmark = [pytest.mark.core, pytest.mark.timeout(180)]
 
 
 def test_the_app_starts_its_server_and_an_answer_streams_into_the_page(
-    app: App, site: Site
+    shared: App, shared_site: Site
 ) -> None:
+    app = shared
+    before = app.do("problems")
     one, two = Gate("one"), Gate("two")
-    site.provider.expect(Text(["One", one, " by", two, " one."]))
-    made = conversation(app, site)
+    shared_site.provider.expect(Text(["One", one, " by", two, " one."]))
+    made = conversation(app, shared_site)
     send(app, made)
     app.page.wait("seen.pieces.join('') === 'One'")
     one.open()
@@ -40,34 +42,21 @@ def test_the_app_starts_its_server_and_an_answer_streams_into_the_page(
     two.open()
     app.page.wait("seen.ends.length === 1")
     assert app.page.evaluate("() => seen.pieces.join('')") == "One by one."
-    assert app.do("problems") == []
+    assert app.do("problems") == before
 
 
-def close_terminal(app: App) -> None:
-    """Of a terminal that is closed, all processes are told that were started there."""
-    os.killpg(app.process.pid, signal.SIGHUP)
-
-
-ENDS = [
-    pytest.param(quit_app, id="quit"),
-    pytest.param(lambda app: app.process.send_signal(signal.SIGTERM), id="SIGTERM"),
-    pytest.param(lambda app: app.process.send_signal(signal.SIGINT), id="SIGINT"),
-    pytest.param(close_terminal, id="SIGHUP"),
-    pytest.param(crash, id="crash", marks=pytest.mark.electron),
-    pytest.param(lambda app: app.process.kill(), id="SIGKILL"),
-]
-
-
-@pytest.mark.parametrize("end", ENDS)
-def test_however_the_app_ends_nothing_is_left(
-    app: App, site: Site, end: Callable[[App], None]
-) -> None:
-    site.provider.expect(Text(["begun", Gate()]))
-    send(app, conversation(app, site))
-    app.page.wait("seen.pieces.join('') === 'begun'")
-    processes = all_of(app, site, server_of(app))
-    end(app)
-    until(lambda: all(map(gone, processes)), "everything has ended", 15)
+@pytest.mark.electron
+def test_a_second_start_focuses_the_first(host: Host, shared: App) -> None:
+    app = shared
+    looked_at = """({ BrowserWindow }) =>
+      BrowserWindow.getAllWindows().map((each) => [each.isVisible(), each.isFocused()])"""
+    app.main("({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].hide()")
+    until(lambda: app.main(looked_at) == [[False, False]], "it is put away")
+    environment = app.environment
+    command = [str(host.program), *app.arguments]
+    done = subprocess.run(command, env=environment, timeout=30, check=False, capture_output=True)
+    assert done.returncode == 0
+    until(lambda: app.main(looked_at) == [[True, True]], "the first window is shown, and in front")
 
 
 def way_of(app: App) -> list[str]:
@@ -76,11 +65,12 @@ def way_of(app: App) -> list[str]:
 
 
 def test_a_server_that_is_killed_in_a_turn_is_started_again_and_no_text_is_lost(
-    app: App, site: Site
+    shared: App, shared_site: Site
 ) -> None:
+    app = shared
     gate = Gate()
-    site.provider.expect(Text(["before ", gate, "after"]))
-    made = conversation(app, site)
+    shared_site.provider.expect(Text(["before ", gate, "after"]))
+    made = conversation(app, shared_site)
     send(app, made)
     app.page.wait("seen.pieces.join('') === 'before '")
     first, way = server_of(app), way_of(app)
@@ -112,14 +102,28 @@ def test_a_server_that_keeps_dying_is_given_up_and_can_be_started_by_hand(app: A
     shows(app, "ready: started")
 
 
-@pytest.mark.electron
-def test_a_second_start_focuses_the_first(host: Host, app: App, site: Site) -> None:
-    looked_at = """({ BrowserWindow }) =>
-      BrowserWindow.getAllWindows().map((each) => [each.isVisible(), each.isFocused()])"""
-    app.main("({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].hide()")
-    until(lambda: app.main(looked_at) == [[False, False]], "it is put away")
-    environment = app.environment
-    command = [str(host.program), *app.arguments]
-    done = subprocess.run(command, env=environment, timeout=30, check=False, capture_output=True)
-    assert done.returncode == 0
-    until(lambda: app.main(looked_at) == [[True, True]], "the first window is shown, and in front")
+def close_terminal(app: App) -> None:
+    """Of a terminal that is closed, all processes are told that were started there."""
+    os.killpg(app.process.pid, signal.SIGHUP)
+
+
+ENDS = [
+    pytest.param(quit_app, id="quit"),
+    pytest.param(lambda app: app.process.send_signal(signal.SIGTERM), id="SIGTERM"),
+    pytest.param(lambda app: app.process.send_signal(signal.SIGINT), id="SIGINT"),
+    pytest.param(close_terminal, id="SIGHUP"),
+    pytest.param(crash, id="crash", marks=pytest.mark.electron),
+    pytest.param(lambda app: app.process.kill(), id="SIGKILL"),
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_however_the_app_ends_nothing_is_left(
+    app: App, site: Site, end: Callable[[App], None]
+) -> None:
+    site.provider.expect(Text(["begun", Gate()]))
+    send(app, conversation(app, site))
+    app.page.wait("seen.pieces.join('') === 'begun'")
+    processes = all_of(app, site, server_of(app))
+    end(app)
+    until(lambda: all(map(gone, processes)), "everything has ended", 15)

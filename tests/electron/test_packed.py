@@ -45,7 +45,9 @@ def packed(electron: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     run("node", "build.mjs", cwd=folder)
     run("node", "packaging/python.mjs", str(ROOT), cwd=folder, UV_NO_PROGRESS="1")
     run("npx", "electron-builder", "--config", RECIPE, *options(electron, root), cwd=folder)
-    return Host(folder / "release" / "linux-unpacked" / "foux-like", electron.display)
+    return Host(
+        electron.driver, folder / "release" / "linux-unpacked" / "foux-like", electron.display
+    )
 
 
 def options(electron: Host, folder: Path) -> list[str]:

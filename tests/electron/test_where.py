@@ -85,8 +85,8 @@ def test_a_start_that_is_slow_is_waited_for(start: Start, site: Site) -> None:
     os.mkfifo(gate)
     wait = f"echo unpacking >&2; read line < {shlex.quote(str(gate))}"
     with start(environment=program(site, wait, f'exec {SERVE} "$@"')) as app:
-        shows(app, "starting: Codex is still starting (10 s).")
-        assert app.page.evaluate("async () => (await codex.getState()).log") == ["unpacking"]
+        told = "() => codex.getState().then(({ log }) => log)"
+        until(lambda: app.page.evaluate(told) == ["unpacking"], "it says what goes on", 15)
         gate.write_text("go on\n")
         shows(app, "ready: started")
 

@@ -1,8 +1,8 @@
 """A real Electron for tests, on a screen of its own, driven with Playwright.
 
 The Python half of Playwright can't drive Electron; its other half, which comes in the same package,
-can: desktop/test/driver.mjs is told what to do. Where no Electron can be had, Chromium and Node
-stand in for it (desktop/test/without-electron.mjs).
+can (driver.py). Where no Electron can be had, Chromium and Node stand in for it
+(desktop/test/without-electron.mjs).
 """
 
 from __future__ import annotations
@@ -11,33 +11,29 @@ import fcntl
 import itertools
 import json
 import os
-import queue
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import playwright
 import psutil
 
 from tests.support.chromium import CHROMIUM
-from tests.support.leaks import WATCH
+from tests.support.driver import Driver
 from tests.support.server import Site, core_record
 from tests.support.typescript import NODE, PACKAGE, run
 
 Json = Any
 DESKTOP = PACKAGE.parents[1] / "desktop"
 FOLDER = DESKTOP / ".electron"
-PLAYWRIGHT = Path(playwright.__path__[0]) / "driver" / "package"
 SERVE = NODE.parent / "codex-http-server"
 SMALL = Path(__file__).parents[1] / "electron" / "app"
-STEP = 60.0  # seconds for one answer of the driver
 FETCH = 320.0  # seconds for the download
+_NUMBERS = itertools.count()  # of the apps
 
 
 def find_electron() -> tuple[Path | None, str]:
@@ -73,6 +69,7 @@ def find_electron() -> tuple[Path | None, str]:
 class Host:
     """What apps run on."""
 
+    driver: Driver
     program: Path  # Electron, or else Chromium
     display: str | None  # of Electron
     instead: str = ""  # why it is not Electron
@@ -83,10 +80,11 @@ def host() -> Iterator[Host | str]:
     """Electron, or else what stands in for it, or else why there is neither."""
     program, why = find_electron()
     if program is not None:
-        with screen() as display:
-            yield Host(program, display)
+        with screen() as display, Driver() as driver:
+            yield Host(driver, program, display)
     elif CHROMIUM is not None:
-        yield Host(Path(CHROMIUM), None, why)
+        with Driver() as driver:
+            yield Host(driver, Path(CHROMIUM), None, why)
     else:
         yield f"{why}, and there is no Chromium to stand in"
 
@@ -129,22 +127,7 @@ class App:
     """One running app. Use with `with`; at the end it is killed, if it still runs."""
 
     def __init__(self, host: Host, app: Path, site: Site, environment: Mapping[str, str]) -> None:
-        self._answers: queue.Queue[str | None] = queue.Queue()
-        self._numbers = itertools.count()
-        self.log: list[str] = []
-        self._driver = subprocess.Popen(
-            [str(NODE), str(DESKTOP / "test" / "driver.mjs"), str(PLAYWRIGHT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._reading = [
-            threading.Thread(target=self._read, daemon=True),
-            threading.Thread(target=self._hear, daemon=True),
-        ]
-        for each in self._reading:
-            each.start()
+        self._driver, self._number = host.driver, next(_NUMBERS)
         data = site.root / "electron"
         # Chromium puts a socket there, whose path may have 107 bytes, and dies where it has more.
         self._temporary = tempfile.TemporaryDirectory(prefix="el-", ignore_cleanup_errors=True)
@@ -168,18 +151,7 @@ class App:
 
     def do(self, what: str, **arguments: Json) -> Json:
         """Have the driver do something; what comes of it. `limit`: milliseconds it may wait."""
-        number = next(self._numbers)
-        assert self._driver.stdin is not None
-        self._driver.stdin.write(json.dumps({"id": number, "do": what, **arguments}) + "\n")
-        self._driver.stdin.flush()
-        line = self._answers.get(timeout=STEP + arguments.get("limit", 0) / 1000)
-        assert line is not None, f"the driver has ended: {''.join(self.log[-20:])}"
-        answer = json.loads(line)
-        assert answer["id"] == number
-        if "error" in answer:
-            log = "".join(self.log[-20:])
-            raise AssertionError(f"{what} {arguments}: {answer['error']}\n{log}")
-        return answer["value"]
+        return self._driver.do(what, app=self._number, **arguments)
 
     def main(self, function: str, *args: Json) -> Json:
         """Run a function (electron, ...args) in the main process."""
@@ -197,29 +169,8 @@ class App:
         """Kill what still runs."""
         if self.process.is_running():
             self.process.kill()
-        assert self._driver.stdin is not None
-        self._driver.stdin.close()
-        try:
-            self._driver.wait(5)
-        finally:
-            self._driver.kill()
-        for each in self._reading:
-            each.join(5)
+        self.process.wait(5)
         self._temporary.cleanup()
-
-    def _read(self) -> None:
-        assert self._driver.stdout is not None
-        with self._driver.stdout as lines:
-            for line in lines:
-                self._answers.put(line)
-        self._answers.put(None)
-
-    def _hear(self) -> None:
-        assert self._driver.stderr is not None
-        with self._driver.stderr as lines:
-            for line in lines:
-                self.log.append(line)
-                WATCH.look("the log of the app", line)
 
     def __enter__(self) -> Self:
         return self

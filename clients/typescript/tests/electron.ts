@@ -13,6 +13,7 @@ import { noticeOf } from "../src/electron/notices.js";
 import { isTrusted, mayHave, mayOpenOutside, Pages } from "../src/electron/policy.js";
 import { CodexService } from "../src/electron/service.js";
 import { Shutdown } from "../src/electron/shutdown.js";
+import { waiting } from "../src/electron/states.js";
 import { CodexServer, findCommand, findServer, LogFile } from "../src/server/index.js";
 import { startMark } from "../src/server/marks.js";
 import { Ownership } from "../src/server/ownership.js";
@@ -262,6 +263,13 @@ const tests: Test[] = [
       equal(noticeOf(event("approval/requested", { data: { kind: "command" } }))?.body, "To run a command.");
       const none = [event("turn/completed", { status: "interrupted" }), event("turn/started"), event("core/state", { conversation_id: null })];
       equal(none.map(noticeOf), [null, null, null]);
+    },
+  },
+  {
+    name: "what is said of a start that takes long",
+    run: async () => {
+      equal([waiting(0), waiting(5)], ["Codex is starting.", "Codex is starting."]);
+      ok(waiting(10).startsWith("Codex is still starting (10 s)."), waiting(10));
     },
   },
   {

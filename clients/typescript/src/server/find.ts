@@ -5,6 +5,8 @@ import { readFile, realpath } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 
+import { startMark } from "./marks.js";
+
 const APP = "codex-http-server";
 
 /** Where a running server is. */
@@ -30,7 +32,7 @@ export async function findServer(options: FindOptions = {}): Promise<Found | nul
   try {
     const told = await readFile(join(stateFolder(real, env), "server.json"), "utf8");
     const { url, pid } = JSON.parse(told) as Found;
-    return isAlive(pid) ? { url, pid } : null; // one that was killed leaves its file
+    return (await isAlive(pid)) ? { url, pid } : null; // one that was killed leaves its file
   } catch {
     return null;
   }
@@ -51,7 +53,9 @@ function stateRoot(env: FindOptions["env"] & object): string {
   return mac ? join(homedir(), "Library", "Application Support") : join(homedir(), ".local", "state");
 }
 
-function isAlive(pid: number): boolean {
+async function isAlive(pid: number): Promise<boolean> {
+  // A signal reaches the dead that nobody buried, too, as in a container whose first process does not.
+  if (process.platform === "linux") return (await startMark(pid)) !== null;
   try {
     return process.kill(pid, 0);
   } catch (error) {
