@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import driven, leaks, order, promises, shapes, unexercised
+from tests.support import driven, leaks, order, promises, seen, shapes, unexercised
 from tests.support.server import Server, Site, start
 from tests.support.shared import lent, server_at, site_at, watched
 from tests.support.signin import LoginSite
@@ -23,6 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """No secret may turn up anywhere; every operation is driven, and refuses with codes that it
     lists; every event is as described; and what a test starts can be interrupted, also where the
     run itself can't be, as in the background of a script."""
+    config.pluginmanager.register(seen)
     config.pluginmanager.register(leaks)
     config.pluginmanager.register(driven)
     config.pluginmanager.register(promises)

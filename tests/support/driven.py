@@ -14,17 +14,18 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import pytest
+
+from tests.support import seen
 
 Operation = tuple[str, str]
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "openapi.json"
 SWITCHED: Final = 101  # GET /app-server becomes a WebSocket
 UNLOGGED: Final = frozenset({"/health", "/ready"})  # api/middleware.py
-OUR_HEADER: Final = "x-request-id"
 PARTS: Final = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise")
 
 
@@ -75,8 +76,12 @@ class Driven:
     def answer(self, answer: httpx.Response) -> None:
         """An answer that a client saw; counts where the server logs nothing of it."""
         path = answer.request.url.path
-        if path in UNLOGGED and OUR_HEADER in answer.headers:
+        if path in UNLOGGED:
             self.note(answer.request.method, path, answer.status_code)
+
+    def add(self, noted: Iterable[Operation]) -> None:
+        """Another process has noted these."""
+        self.noted |= {(method, path) for method, path in noted}
 
     def missing(self) -> list[str]:
         """The operations that nothing drove."""
@@ -94,16 +99,10 @@ DRIVEN = Driven()
 # --- the plugin -----------------------------------------------------------------------------
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """See the answers that clients of this run see."""
-    send = httpx.Client.send
-
-    def seen(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
-        answer = send(self, request, **options)
-        DRIVEN.answer(answer)
-        return answer
-
-    httpx.Client.send = seen
+    seen.watch(answers=DRIVEN.answer)
+    seen.hand_over("driven", lambda: sorted(DRIVEN.noted), DRIVEN.add)
 
 
 def is_whole(config: pytest.Config) -> bool:
@@ -115,19 +114,9 @@ def is_whole(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A worker says what it noted; the end of a whole run that passed is judged."""
-    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["driven"] = sorted(DRIVEN.noted)
-    elif exitstatus == pytest.ExitCode.OK and is_whole(session.config) and DRIVEN.missing():
+    """The end of a whole run that passed is judged."""
+    if exitstatus == pytest.ExitCode.OK and is_whole(session.config) and DRIVEN.missing():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Add what a worker noted; one that was killed says nothing."""
-    noted: Iterable[list[str]] = getattr(node, "workeroutput", {}).get("driven", ())
-    DRIVEN.noted |= {(method, path) for method, path in noted}
 
 
 def pytest_terminal_summary(

@@ -14,12 +14,11 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from codex_http_server.testing.reader import Reader
+from tests.support import seen
 from tests.support.secrets import secrets_in
 
 # Answers whose purpose is a secret, by method and path, and commands, by their first word.
@@ -27,7 +26,6 @@ HANDED_OUT = frozenset({("POST", "/tokens"), ("POST", "/tickets"), ("POST", "/se
 COMMANDS = frozenset({"token", "open", "notify"})
 KEPT = frozenset({"webhook.secret"})  # files whose purpose is a secret
 NOT_OURS = frozenset({"home", "project", "user", "tmp"})  # folders of a site
-OUR_HEADER = "x-request-id"  # every answer of this server has it, and no other's
 
 
 class Watch:
@@ -48,7 +46,7 @@ class Watch:
     def answer(self, answer: httpx.Response) -> None:
         """Search an answer of a server of ours, unless it is there to hand out a secret."""
         method, path = answer.request.method, answer.request.url.path
-        if OUR_HEADER not in answer.headers or (method, path) in HANDED_OUT:
+        if (method, path) in HANDED_OUT:
             return
         self.look(f"the headers of {method} {path}", str(answer.headers.multi_items()))
         if answer.is_stream_consumed:
@@ -77,6 +75,11 @@ class Watch:
         found, self._found = sorted(set(self._found)), []
         return found
 
+    def add(self, done: tuple[int, float]) -> None:
+        """Another process has searched this: characters and seconds."""
+        self.searched += done[0]
+        self.seconds += done[1]
+
 
 def _files(root: Path) -> Iterator[Path]:
     for entry in sorted(root.iterdir()) if root.is_dir() else ():
@@ -92,36 +95,14 @@ def _files(root: Path) -> Iterator[Path]:
 WATCH = Watch()
 
 
-# --- what is watched ------------------------------------------------------------------------
-
-
-def _watch_answers() -> None:
-    send = httpx.Client.send
-
-    def watched(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
-        answer = send(self, request, **options)
-        WATCH.answer(answer)
-        return answer
-
-    httpx.Client.send = watched
-
-
-def _watch_readers() -> None:
-    frames = Reader._frames
-
-    def watched(self: Reader, answer: Any) -> Iterator[tuple[str | None, str]]:
-        for event_id, data in frames(self, answer):
-            WATCH.look("an event that a reader got", data)
-            yield event_id, data
-
-    Reader._frames = watched
+# --- the plugin -----------------------------------------------------------------------------
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Watch all clients and readers of this run."""
     config.addinivalue_line("markers", "plants(place, …): puts a secret where it must be found")
-    _watch_answers()
-    _watch_readers()
+    seen.watch(answers=WATCH.answer, frames=lambda data: WATCH.look("an event of a reader", data))
+    seen.hand_over("searched", lambda: (WATCH.searched, WATCH.seconds), WATCH.add)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -134,21 +115,6 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     assert not unwanted, "a secret turned up: " + "; ".join(unwanted)
     missed = [place.pattern for place in wanted if not any(place.search(each) for each in found)]
     assert not missed, f"the planted secret was not found in {missed}"
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where tests run side by side, a worker says how much it has searched."""
-    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["searched"] = (WATCH.searched, WATCH.seconds)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Add what a worker has searched; one that was killed says nothing."""
-    searched, seconds = getattr(node, "workeroutput", {}).get("searched", (0, 0.0))
-    WATCH.searched += searched
-    WATCH.seconds += seconds
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,8 +2,7 @@
 
 A pytest plugin. Owns the codes of the problems that clients of this run saw and the document does
 not list: any run fails at its end that saw one, with the operation and the code. What an operation
-may answer is a row in api/causes.py. Where tests run side by side, each worker hands what it saw to
-the process that ends the run.
+may answer is a row in api/causes.py.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ import httpx
 import pytest
 
 from codex_http_server.api.problems import MEDIA_TYPE
-from tests.support.driven import DOCUMENT, DRIVEN, OUR_HEADER, Operation
+from tests.support import seen
+from tests.support.driven import DOCUMENT, DRIVEN, Operation
 
 Broken = tuple[str, str, str]  # method, path template, code
 
@@ -43,8 +43,12 @@ class Promises:
         """An answer that a client saw; whole problems of ours count."""
         problem = answer.headers.get("content-type") == MEDIA_TYPE and answer.is_stream_consumed
         found = DRIVEN.operation(answer.request.method, answer.request.url.path)
-        if found and problem and OUR_HEADER in answer.headers:
+        if found and problem:
             self.refused(found, answer.json()["code"])
+
+    def add(self, broken: Iterable[Broken]) -> None:
+        """Another process has seen these."""
+        self.broken |= {(method, path, code) for method, path, code in broken}
 
 
 def _codes(described: Any, operation: Any) -> Iterator[str]:
@@ -62,33 +66,17 @@ PROMISES = Promises()
 # --- the plugin -----------------------------------------------------------------------------
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """See the answers that clients of this run see."""
-    send = httpx.Client.send
-
-    def seen(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
-        answer = send(self, request, **options)
-        PROMISES.answer(answer)
-        return answer
-
-    httpx.Client.send = seen
+    seen.watch(answers=PROMISES.answer)
+    seen.hand_over("broken", lambda: sorted(PROMISES.broken), PROMISES.add)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A worker says what it saw; the end of a run that passed is judged."""
-    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["broken"] = sorted(PROMISES.broken)
-    elif exitstatus == pytest.ExitCode.OK and PROMISES.broken:
+    """The end of a run that passed is judged."""
+    if exitstatus == pytest.ExitCode.OK and PROMISES.broken:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Add what a worker saw; one that was killed says nothing."""
-    seen: Iterable[list[str]] = getattr(node, "workeroutput", {}).get("broken", ())
-    PROMISES.broken |= {(method, path, code) for method, path, code in seen}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

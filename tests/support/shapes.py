@@ -26,7 +26,7 @@ import pytest
 
 from codex_http_server.client.types import Event as ClientEvent
 from codex_http_server.eventlog.rows import EVENT_COLUMNS, event_of
-from codex_http_server.testing.reader import Reader
+from tests.support import seen
 
 Json = dict[str, Any]
 
@@ -34,7 +34,6 @@ DOCUMENT: Final = Path(__file__).resolve().parents[2] / "openapi.json"
 COMPONENTS: Final = "#/components/schemas/"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 PAGES: Final = re.compile(r"(/conversations/[^/]+)?/events")
-OUR_HEADER: Final = "x-request-id"  # every answer of this server has it, and no other's
 SHOWN: Final = 200  # characters of what was wrong
 
 
@@ -82,7 +81,7 @@ class Shapes:
         """Look at a page of events."""
         path = answer.request.url.path
         paged = answer.status_code == 200 and answer.is_stream_consumed
-        if paged and OUR_HEADER in answer.headers and PAGES.fullmatch(path):
+        if paged and PAGES.fullmatch(path):
             for event in answer.json()["data"]:
                 self.event("a page", event)
 
@@ -98,6 +97,11 @@ class Shapes:
         found, self._found = list(dict.fromkeys(self._found)), []
         return found
 
+    def add(self, done: tuple[int, float]) -> None:
+        """Another process has looked at this: events and seconds."""
+        self.looked += done[0]
+        self.seconds += done[1]
+
 
 def _logged(path: Path) -> Iterator[Json]:
     with contextlib.closing(sqlite3.connect(path)) as log:
@@ -111,29 +115,7 @@ def _logged(path: Path) -> Iterator[Json]:
 SHAPES = Shapes()
 
 
-# --- what is looked at ----------------------------------------------------------------------
-
-
-def _watch_answers() -> None:
-    send = httpx.Client.send
-
-    def watched(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
-        answer = send(self, request, **options)
-        SHAPES.answer(answer)
-        return answer
-
-    httpx.Client.send = watched
-
-
-def _watch_readers() -> None:
-    frames = Reader._frames
-
-    def watched(self: Reader, answer: Any) -> Iterator[tuple[str | None, str]]:
-        for event_id, data in frames(self, answer):
-            SHAPES.event("a stream", json.loads(data))
-            yield event_id, data
-
-    Reader._frames = watched
+# --- the plugin -----------------------------------------------------------------------------
 
 
 def _watch_client() -> None:
@@ -150,8 +132,10 @@ def _watch_client() -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Watch all clients and readers of this run."""
     config.addinivalue_line("markers", "misshapen(type, …): has events that are not described")
-    _watch_answers()
-    _watch_readers()
+    seen.watch(
+        answers=SHAPES.answer, frames=lambda data: SHAPES.event("a stream", json.loads(data))
+    )
+    seen.hand_over("looked", lambda: (SHAPES.looked, SHAPES.seconds), SHAPES.add)
     _watch_client()
 
 
@@ -162,21 +146,6 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     allowed = tuple(each for mark in item.iter_markers("misshapen") for each in mark.args)
     found = [each for each in SHAPES.take() if not (allowed and each.startswith(allowed))]
     assert not found, "events are not as openapi.json says: " + "; ".join(found)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where tests run side by side, a worker says how many it has looked at."""
-    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["looked"] = (SHAPES.looked, SHAPES.seconds)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Add what a worker has looked at; one that was killed says nothing."""
-    looked, seconds = getattr(node, "workeroutput", {}).get("looked", (0, 0.0))
-    SHAPES.looked += looked
-    SHAPES.seconds += seconds
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

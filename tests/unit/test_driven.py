@@ -55,20 +55,19 @@ def test_an_operation_counts_when_a_server_logs_its_success(
 
 
 @pytest.mark.parametrize(
-    ("path", "header", "status", "counts"),
+    ("path", "status", "counts"),
     [
-        ("/health", "x-request-id", 200, True),
-        ("/ready", "x-request-id", 503, False),
-        ("/ready", "x-other", 200, False),
-        ("/models", "x-request-id", 200, False),
+        ("/health", 200, True),
+        ("/ready", 503, False),
+        ("/models", 200, False),
     ],
 )
 def test_what_is_not_logged_counts_when_a_client_sees_it(
-    path: str, header: str, status: int, counts: bool
+    path: str, status: int, counts: bool
 ) -> None:
     driven = Driven()
     request = httpx.Request("GET", f"http://127.0.0.1:1{path}")
-    driven.answer(httpx.Response(status, headers={header: "1"}, request=request))
+    driven.answer(httpx.Response(status, request=request))
     assert bool(driven.noted) == counts
 
 
@@ -105,7 +104,7 @@ def suite(folder: Path, *, whole: bool) -> None:
 
 def run(folder: Path, *arguments: str) -> tuple[int, str]:
     """The exit status and the output of a run with the plugin alone."""
-    plugins = ["-p", "tests.support.driven", "-p", "no:cacheprovider"]
+    plugins = ["-p", "tests.support.seen", "-p", "tests.support.driven", "-p", "no:cacheprovider"]
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugins, *arguments],
         cwd=folder,
