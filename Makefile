@@ -29,7 +29,7 @@ help:
 install: $(STAMP) $(PAGE)
 
 # A no-op while the locks and the project's metadata are unchanged.
-$(STAMP): pyproject.toml requirements-dev.lock clients/typescript/package-lock.json web/package-lock.json scripts/install
+$(STAMP): pyproject.toml requirements-dev.lock clients/typescript/package-lock.json clients/typescript/tests/react18/package-lock.json web/package-lock.json scripts/install
 	@PYTHON="$(PYTHON)" scripts/install
 	@touch $(STAMP)
 

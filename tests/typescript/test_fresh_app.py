@@ -22,18 +22,21 @@ from tests.support.server import Site, start
 from tests.support.typescript import NODE, PACKAGE, is_installed, node
 
 VITE = ROOT / "web" / "node_modules" / "vite"
+OLDEST = PACKAGE / "tests" / "react18"
+REACTS = {"19": PACKAGE / "node_modules", "18": OLDEST / "node_modules"}
+REACT = ("react", "react-dom", "scheduler", "loose-envify", "js-tokens")  # with what they need
 pytestmark = [
     pytest.mark.core,
     pytest.mark.browser,
     pytest.mark.timeout(300),
     pytest.mark.skipif(
-        not is_installed() or not VITE.exists(), reason="the npm packages are not installed"
+        not (is_installed() and VITE.exists() and REACTS["18"].exists()),
+        reason="the npm packages are not installed",
     ),
 ]
 (TEN_LINES,) = blocks(PACKAGE / "README.md", "tsx")
 PAGE = """<!doctype html><link rel="icon" href="data:,"><body style="margin:0"><div id="root"></div>
 <script type="module" src="/main.tsx"></script>"""
-REACT = ("react", "react-dom", "scheduler")
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -66,22 +69,28 @@ def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return packed
 
 
-def make_app(folder: Path, tarball: Path, program: str) -> None:
-    """A Vite app with the package, React and nothing else. What a registry would give without a
-    network is linked: React and Vite."""
+def make_app(folder: Path, tarball: Path, program: str, react: Path) -> None:
+    """A Vite app with the package, React and nothing else. Without a network: React is linked from
+    these modules, and Vite is ours."""
     modules = folder / "node_modules"
     modules.mkdir(parents=True)
     with tarfile.open(tarball) as packed:
         packed.extractall(modules, filter="data")
     (modules / "package").rename(modules / "codex-http-client")
     for name in REACT:
-        (modules / name).symlink_to(PACKAGE / "node_modules" / name)
+        if (react / name).exists():
+            (modules / name).symlink_to(react / name)
     (folder / "package.json").write_text(json.dumps({"type": "module", "private": True}))
     (folder / "index.html").write_text(PAGE)
     (folder / "main.tsx").write_text(program)
 
 
-def test_the_readmes_ten_lines_are_a_chat(site: Site, browser: Browser, tarball: Path) -> None:
+@pytest.mark.parametrize("version", REACTS)
+def test_the_readmes_ten_lines_are_a_chat(
+    site: Site, browser: Browser, tarball: Path, version: str
+) -> None:
+    react = REACTS[version]
+    assert json.loads((react / "react" / "package.json").read_text())["version"].startswith(version)
     app = site.root / "app"
     (app / "dist").mkdir(parents=True)
     with serving(app / "dist") as pages:
@@ -89,7 +98,7 @@ def test_the_readmes_ten_lines_are_a_chat(site: Site, browser: Browser, tarball:
         with start(site, "--allow-origin", origin) as server:
             server.wait_ready()
             program = TEN_LINES.replace("/path/to/project", str(site.project))
-            make_app(app, tarball, program.replace("http://127.0.0.1:3032", server.url))
+            make_app(app, tarball, program.replace("http://127.0.0.1:3032", server.url), react)
             build = [str(NODE), str(VITE / "bin" / "vite.js"), "build", "--logLevel", "warn"]
             subprocess.run(build, cwd=app, timeout=120, check=True)
             page = browser.new_page()
@@ -106,6 +115,6 @@ def test_the_readmes_ten_lines_are_a_chat(site: Site, browser: Browser, tarball:
             expect(chat.answers).to_contain_text("Hello you")
             expect(chat.commands).to_contain_text("ran")
             expect(chat.answers.locator("pre span[style*='--sdm-c']").first).to_be_visible()
-            chat.shoot("fresh-app")
+            chat.shoot(f"fresh-app-react-{version}")
             assert problems == []
             page.close()
