@@ -6,6 +6,7 @@ Knows the forms of schemathesis; what may be put in is of `things.py`.
 from __future__ import annotations
 
 import copy
+import itertools
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from tests.support.driven import DRIVEN
 from tests.support.promises import PROMISES
 from tests.support.things import Make, Things
 
+KEY: Final = "Idempotency-Key"
+KEY_MAX: Final = 255  # characters; api/idempotency.py
+NUMBERS: Final = itertools.count(1)
 WAIT: Final = 0.05  # seconds, in place of longer ones that are allowed
 LONG: Final = 10_000  # characters
 COMMAND_MAX: Final = 100_000  # characters; api/routes/ownturns.py
@@ -95,7 +99,11 @@ def name(case: Case, things: Mapping[str, Make]) -> None:
 
 
 def bound(case: Case) -> None:
-    """A wait that is allowed is short; a command does nothing, whatever its words."""
+    """A wait that is allowed is short; a command does nothing, whatever its words; a key is of this
+    request alone, for one that came before is answered with what was answered then."""
+    key = case.headers.get(KEY) if case.headers else None
+    if isinstance(key, str) and 0 < len(key) <= KEY_MAX - 10:
+        case.headers[KEY] = f"{key}-{next(NUMBERS)}"
     waits = case.query.get("wait") if case.query else None
     if isinstance(waits, int | float) and WAIT < waits <= _most(case.operation.query, "wait"):
         case.query["wait"] = WAIT
