@@ -45,6 +45,7 @@ MORE_RULES: Final = {
     "POST /conversations/{conversation_id}/approvals/{approval_id}": "one decision, said once",
     "POST /conversations/{conversation_id}/review": "`instructions` are not blank",
     "POST /conversations/{conversation_id}/shell": "`command` is not blank",
+    "GET /search": "`q` is not blank, and has at most 32 words",
     "PATCH /skills": "`path` is absolute",
     "POST /tickets": "`path` is that of a stream",
     "POST /tokens": "`expires_at` is to come",
