@@ -46,6 +46,7 @@ log = get_logger(__name__)
 
 Status = Literal["started", "steered", "queued", "waiting_for_login", "removed", "ended"]
 DONE: Final = ("ended", "removed")
+IN_DOUBT: Final = ("starting", "steering")  # the core may have it
 
 
 class Messages:
@@ -461,7 +462,7 @@ class Messages:
     @property
     def _in_doubt(self) -> bool:
         """Whether the core may have a message of which we do not know that it has."""
-        return any(record.state in ("starting", "steering") for record in self.queue)
+        return any(record.state in IN_DOUBT for record in self.queue)
 
     def _turn_ended(self, end: Draft) -> None:
         self._turn_started(end.turn_id)  # one that ends without a start has a message all the same
@@ -584,19 +585,21 @@ class Messages:
         """Have the thread in the core, and find out what became of messages in doubt."""
         await self._conversation.thread.load()
         for record in self.queue:
-            if record.state in ("starting", "steering"):
+            if record.state in IN_DOUBT:
                 await self._look_for(record)
 
     async def make_sure(self, submit_id: str) -> None:
         """Find out what became of a waiting message that the core may have: one that it has does
         not wait any more, and can't be changed. Raises as `Engine`."""
-        doubted = (each.id for each in self.queue if each.state in ("starting", "steering"))
+        doubted = (each.id for each in self.queue if each.state in IN_DOUBT)
         if submit_id in doubted:
             await self._load()
 
     async def _look_for(self, record: SubmitRecord) -> None:
         thread_id = self._conversation.record.thread_id
         turn_id = await self._engine.find_message(thread_id, record.id)
+        if record.state not in IN_DOUBT or record not in self.queue:
+            return  # meanwhile it was taken back, or another look has found out
         if turn_id is not None:
             self._settled(record, turn_id)
         else:
