@@ -33,7 +33,7 @@ class Asked:
 
     async def find_message(self, *_: Any) -> str | None:
         self.answers.append(asyncio.get_running_loop().create_future())
-        if len(self.answers) == 2:
+        if len(self.answers) > 1:
             self.both_asked.set()
         return await self.answers[-1]
 
@@ -102,3 +102,12 @@ async def test_what_is_sent_meanwhile_waits_no_more(doubt: Doubt) -> None:
     await doubt.answer(1, None)
     assert doubt.record.state == "starting"
     assert await doubt.reasons() == ["restored"]
+
+
+async def test_all_that_waits_is_taken_back_but_what_the_core_has(doubt: Doubt) -> None:
+    clearing = asyncio.create_task(doubt.messages.clear())
+    await doubt.answer(0, "t")
+    await doubt.answer(1, "t")
+    doubt.core.answers[2].set_result("t")
+    assert await clearing == 0
+    assert doubt.record.state == "started"

@@ -595,6 +595,14 @@ class Messages:
         if submit_id in doubted:
             await self._load()
 
+    async def clear(self) -> int:
+        """Take back all that wait; how many. What the core may have is looked for first; where it
+        can't be asked, that is taken back, too."""
+        if self._in_doubt:
+            with suppress(ServerError):
+                await self._load()
+        return await self.queue.clear()
+
     async def _look_for(self, record: SubmitRecord) -> None:
         thread_id = self._conversation.record.thread_id
         turn_id = await self._engine.find_message(thread_id, record.id)

@@ -159,7 +159,7 @@ async def interrupt_conversation(
     """Ask the running turn to end; commands that it still runs are ended too, and processes that
     have left them. `turn/cleared` says which; with `wait` the answer does."""
     entry = await services.manager.get(conversation_id)
-    removed = await entry.messages.queue.clear() if body and body.clear_queue else 0
+    removed = await entry.messages.clear() if body and body.clear_queue else 0
     turn_id = await entry.messages.interrupt()
     answer = {"turn_id": turn_id, "removed_messages": removed}
     report = await entry.conversation.clearing.report(turn_id, wait) if wait else None
