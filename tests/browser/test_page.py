@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from codex_http_server.testing.answers import Command, Drop, Gate, Patch, Reasoning, Text, ToolCall
+from tests.support.access import bearer, make_token, token_file
 from tests.support.approvals import QUESTIONS, allow_all_questions, output
 from tests.support.builtpage import needs_page
 from tests.support.chatpage import ChatPage, open_chat
@@ -219,9 +220,20 @@ def test_a_command_is_allowed_and_two_tabs_agree(chat: ChatPage, server: Server)
     chat.page.reload()  # it waits for whoever comes
     chat.button("Allow once").click()
     expect(chat.foot).to_contain_text("Done")
+    expect(chat.answered.locator("summary")).to_contain_text("Allowed once by you")
     expect(other.asked).to_have_count(0)
     expect(other.answers).to_have_text("done")
+    elsewhere = "Allowed once on this machine, without a token"
+    expect(other.answered.locator("summary")).to_contain_text(elsewhere)
     assert made.exists()
+    chat.page.reload()
+    expect(chat.answered.locator("summary")).to_contain_text("Allowed once by you")
+    other.page.reload()
+    expect(other.answered.locator("summary")).to_contain_text(elsewhere)
+    expect(other.answered.get_by_text("Shall I?")).to_be_hidden()
+    other.answered.locator("summary").click()
+    expect(other.answered.get_by_text("Shall I?")).to_be_visible()
+    other.shoot("answered")
     other.page.close()
 
 
@@ -247,7 +259,43 @@ def test_a_file_change_is_denied_with_its_diff_in_view(chat: ChatPage, server: S
     chat.button("Deny").click()
     expect(chat.answers).to_have_text("then not")
     expect(chat.files).to_contain_text("declined")
+    expect(chat.answered).to_contain_text("Denied by you")
     assert not (server.site.project / "new.txt").exists()
+
+
+def test_who_else_answered_is_told(chat: ChatPage, server: Server) -> None:
+    made = server.site.root / "made-elsewhere.txt"
+    ask = Command(f"touch {made}", escalate=True, justification="Shall I?")
+    token = bearer(make_token(token_file(server.site), "phone"))
+    server.site.provider.expect(ask)
+    server.site.provider.expect(Text("not done"))
+    chat.say("go")
+    expect(chat.asked).to_be_visible()
+    (waits,) = server.get(f"/conversations/{chat.id}/approvals")["data"]
+    path = f"/conversations/{chat.id}/approvals/{waits['approval_id']}"
+    answered = server.client.post(path, json={"decision": "decline"}, headers=token)
+    assert answered.status_code == 200
+    expect(chat.answered).to_contain_text("Denied with the token “phone”")
+    server.site.provider.expect(ask)
+    chat.say("again")
+    expect(chat.asked).to_be_visible()
+    chat.button("Stop").click()
+    expect(chat.answered.last).to_contain_text("Not answered: the turn was interrupted")
+
+
+@pytest.mark.own
+def test_that_nobody_answered_in_time_is_told(page: Page, site: Site) -> None:
+    with start(site, "--approval-deadline", "1") as server:
+        server.wait_ready()
+        ask = Command("touch /outside", escalate=True, justification="Shall I?")
+        site.provider.expect(ask)
+        site.provider.expect(Text("then not"))
+        chat = open_chat(page, server)
+        chat.say("go")
+        expect(chat.answers).to_have_text("then not")
+        expect(chat.answered).to_contain_text("Denied as nobody answered in time")
+        page.reload()
+        expect(chat.answered).to_contain_text("Denied as nobody answered in time")
 
 
 @pytest.mark.own
@@ -265,6 +313,9 @@ def test_a_question_is_answered_in_a_form(page: Page, site: Site) -> None:
         chat.shoot("question")
         chat.button("Answer").click()
         expect(chat.answers).to_have_text("thank you")
+        expect(chat.answered).to_contain_text("Answered by you")
+        chat.answered.locator("summary").click()
+        expect(chat.answered).to_contain_text('"blue"')
         assert output(site) == '{"answers":{"colour":{"answers":["blue"]}}}'
 
 

@@ -97,6 +97,11 @@ class ChatPage:
         return self.page.locator(".codex-approval")
 
     @property
+    def answered(self) -> Locator:
+        """What was asked and has ended."""
+        return self.page.locator(".codex-answered")
+
+    @property
     def foot(self) -> Locator:
         return self.page.locator(".codex-foot")
 
@@ -152,6 +157,20 @@ class ChatPage:
 
     def gauge(self, name: str) -> Locator:
         return self.usage.get_by_role("meter", name=name)
+
+    @property
+    def search(self) -> Locator:
+        return self.page.get_by_label("Search conversations")
+
+    @property
+    def found(self) -> Locator:
+        """What a search has found in conversations."""
+        return self.page.locator("[data-hit]")
+
+    @property
+    def search_state(self) -> Locator:
+        """How the search stands, in words."""
+        return self.page.get_by_role("region", name="Found in conversations").get_by_role("status")
 
     def choose(self, name: str) -> None:
         """Choose something of the menu of the conversation."""

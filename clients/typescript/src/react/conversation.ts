@@ -2,7 +2,8 @@
 
 import type { Conversation } from "../conversation.js";
 import { older, reduce, type State } from "../state.js";
-import type { Event, Item, OpenItem } from "../types.js";
+import type { Approval, Event, Item, OpenItem } from "../types.js";
+import { Ended, endedAfter } from "./ended.js";
 import type { Hub } from "./hub.js";
 import { Store } from "./store.js";
 
@@ -11,11 +12,14 @@ const PAGE = 100; // older items fetched at once
 /** A conversation's state, and whether it was deleted. */
 export interface Followed {
   readonly state: State;
+  /** What was asked and has ended, as far back as the state has items. */
+  readonly answered: readonly Approval[];
   readonly deleted: boolean;
 }
 
 export class ConversationStore extends Store<Followed> {
   private fetching: Promise<void> | null = null;
+  private ended: Ended;
 
   constructor(
     readonly conversation: Conversation,
@@ -23,6 +27,7 @@ export class ConversationStore extends Store<Followed> {
     onIdle: () => void,
   ) {
     super(onIdle);
+    this.ended = new Ended(conversation);
   }
 
   protected async follow(signal: AbortSignal): Promise<void> {
@@ -45,16 +50,16 @@ export class ConversationStore extends Store<Followed> {
   private take(event: Event): boolean {
     const deleted = event.type === "conversation/deleted";
     if (!this.data) return deleted;
-    this.change({ data: { state: reduce(this.data.state, event), deleted } });
+    const { state } = this.data;
+    const answered = endedAfter(this.data.answered, state, event);
+    this.change({ data: { state: reduce(state, event), answered, deleted } });
     return deleted;
   }
 
   private async readAnew(signal: AbortSignal): Promise<void> {
-    this.show(await this.conversation.snapshot({ signal }));
-  }
-
-  private show(state: State): void {
-    this.change({ data: { state, deleted: false } });
+    const state = await this.conversation.snapshot({ signal });
+    this.ended = new Ended(this.conversation); // after the snapshot: else one that ends between is in neither
+    this.change({ data: { state, answered: await this.ended.backTo(state), deleted: false } });
   }
 
   /** Fetch the items before the oldest that is there; once at a time. */
@@ -72,7 +77,12 @@ export class ConversationStore extends Store<Followed> {
     const [page, turns] = await Promise.all([this.conversation.items(span), this.conversation.turns(span)]);
     // What was read anew meanwhile does not fit.
     if (this.data.state.items[0]?.seq !== before) return;
-    this.change({ data: { ...this.data, state: older(this.data.state, page, turns.data) } });
+    const state = older(this.data.state, page, turns.data);
+    this.change({ data: { ...this.data, state } });
+    const { ended } = this;
+    const more = await ended.backTo(state);
+    if (ended !== this.ended || more.length === 0) return; // read anew meanwhile, with all of them
+    this.change({ data: { ...this.data, answered: [...this.data.answered, ...more] } });
   }
 }
 

@@ -1,17 +1,8 @@
 /** React: a provider, and hooks that follow conversations. They draw nothing. */
 
-import {
-  createContext,
-  createElement,
-  type ReactElement,
-  type ReactNode,
-  useContext,
-  useMemo,
-  useState,
-  useSyncExternalStore,
-} from "react";
+import { useMemo, useSyncExternalStore } from "react";
 
-import { CodexClient } from "../client.js";
+import type { CodexClient } from "../client.js";
 import type { Conversation, SendOptions } from "../conversation.js";
 import type { AuthStatus, StartLogin, Usage } from "../generated/index.js";
 import type { Login } from "../login.js";
@@ -25,78 +16,12 @@ import type {
   Retrying,
   TurnInfo,
 } from "../types.js";
-import { AccountStore } from "./account.js";
 import { type ChatItem, chatItems, ConversationStore } from "./conversation.js";
-import { Hub } from "./hub.js";
-import { ListStore } from "./list.js";
-import { UsageStore } from "./usage.js";
+import { useStores } from "./provider.js";
 
+export { type Model, useModels, useScopes } from "./offered.js";
+export { CodexProvider, type CodexProviderProps, useCodex, useOptionalCodex } from "./provider.js";
 export type { ChatItem, Retrying };
-
-/** What all components below a provider share: one stream, and what each looks at. */
-class Stores {
-  private readonly conversations = new Map<string, ConversationStore>();
-  private readonly lists = new Map<string, ListStore>();
-
-  private readonly hub: Hub;
-  readonly account: AccountStore;
-  readonly usage: UsageStore;
-
-  constructor(readonly client: CodexClient) {
-    this.hub = new Hub(client);
-    this.account = new AccountStore(client, this.hub, () => undefined);
-    this.usage = new UsageStore(client, this.hub, () => undefined);
-  }
-
-  conversation(id: string): ConversationStore {
-    const make = (idle: () => void) =>
-      new ConversationStore(this.client.conversation(id), this.hub, idle);
-    return kept(this.conversations, id, make);
-  }
-
-  list(filter: string): ListStore {
-    const wanted = JSON.parse(filter) as ConversationFilter;
-    return kept(this.lists, filter, (idle) => new ListStore(this.client, wanted, this.hub, idle));
-  }
-}
-
-function kept<Kept>(map: Map<string, Kept>, key: string, make: (idle: () => void) => Kept): Kept {
-  const known = map.get(key) ?? make(() => map.delete(key));
-  map.set(key, known);
-  return known;
-}
-
-const Context = createContext<Stores | null>(null);
-
-/** What goes around the components that use the hooks. */
-export interface CodexProviderProps {
-  /** By default `new CodexClient()`: in a page that the server serves it is that server's. */
-  readonly client?: CodexClient;
-  readonly children?: ReactNode;
-}
-
-export function CodexProvider({ client, children }: CodexProviderProps): ReactElement {
-  const [own] = useState(() => client ?? new CodexClient());
-  const used = client ?? own;
-  const stores = useMemo(() => new Stores(used), [used]);
-  return createElement(Context.Provider, { value: stores }, children);
-}
-
-function useStores(): Stores {
-  const stores = useContext(Context);
-  if (!stores) throw new Error("There is no <CodexProvider> around this component.");
-  return stores;
-}
-
-/** The client that the provider was given, for all that has no hook. */
-export function useCodex(): CodexClient {
-  return useStores().client;
-}
-
-/** The same, or null where there is no provider around the component. */
-export function useOptionalCodex(): CodexClient | null {
-  return useContext(Context)?.client ?? null;
-}
 
 // --- one conversation ----------------------------------------------------------------------------
 
@@ -113,6 +38,8 @@ export interface UseConversation {
   readonly turns: readonly TurnInfo[];
   /** What the core asks and nobody has answered. */
   readonly approvals: readonly Approval[];
+  /** What it asked and what became of it (`resolution`), as far back as `items`; in no order. */
+  readonly answered: readonly Approval[];
   /** The messages that wait. */
   readonly queue: readonly QueuedMessage[];
   readonly usage: State["usage"];
@@ -154,6 +81,7 @@ export function useConversation(id: string): UseConversation {
     items,
     turns: state?.turns ?? NONE,
     approvals: state?.approvals ?? NONE,
+    answered: view.data?.answered ?? NONE,
     queue: state?.queue ?? NONE,
     usage: state?.usage ?? null,
     core: state?.core ?? null,

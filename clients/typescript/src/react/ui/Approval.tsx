@@ -5,8 +5,10 @@ import { memo, type ReactNode, useId, useState } from "react";
 import type { Approval as Asked } from "../../types.js";
 import type { UseConversation } from "../index.js";
 import { Problem, useAction } from "./action.js";
+import { Answered } from "./Answered.js";
 import { Diff } from "./Diff.js";
 import { Questions, SchemaForm } from "./Forms.js";
+import { remember } from "./mine.js";
 import { askedFor, decisionName, str, type Json } from "./words.js";
 
 interface ApprovalProps {
@@ -19,12 +21,19 @@ interface ApprovalProps {
 
 type Filled = Readonly<Record<string, unknown>> | string;
 
-export const Approval = memo(function Approval({ approval, scopes, answer, folder }: ApprovalProps) {
+export const Approval = memo(function Approval(props: ApprovalProps) {
+  const { approval, folder } = props;
+  if (!approval.resolution) return <Waiting {...props} />;
+  return <Answered approval={approval} resolution={approval.resolution}><Told approval={approval} folder={folder} /></Answered>;
+});
+
+function Waiting({ approval, scopes, answer, folder }: ApprovalProps) {
   const [filled, setFilled] = useState<Filled>({});
   const heading = useId();
   const { approval_id: id, kind, decisions, deadline_at: deadline } = approval;
   const { run, busy, error } = useAction(async (decision: string, takes: string | null) => {
     await answer(id, decision, takes ? { [takes]: filled } : {});
+    remember(id);
   });
   const takes = decisions.some((each) => each.takes);
   return (
@@ -57,7 +66,7 @@ export const Approval = memo(function Approval({ approval, scopes, answer, folde
       </p>
     </section>
   );
-});
+}
 
 /** Why a decision can't be taken here; null where it can. */
 function lack(needs: string, scopes: readonly string[] | null): string | null {

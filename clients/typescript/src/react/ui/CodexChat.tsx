@@ -3,12 +3,12 @@
 import { useCallback, useEffect, useState } from "react";
 
 import type { CodexClient } from "../../client.js";
-import { CodexProvider, useOptionalCodex } from "../index.js";
+import { CodexProvider, useOptionalCodex, useScopes } from "../index.js";
 import { Account, type OpenAddress, SignIn } from "./Account.js";
 import { Conversations } from "./Conversations.js";
 import { type Notify, notifyInBrowser, useNotices } from "./notices.js";
 import { Pane } from "./Pane.js";
-import { useScopes } from "./server.js";
+import type { Place } from "./place.js";
 import { Start } from "./Start.js";
 
 export interface CodexChatProps {
@@ -45,10 +45,12 @@ const NONE: readonly string[] = [];
 function Chat({ workingDirectory = "", pickFolder, openAddress = newTab, notify, examples = NONE, theme = "auto", ...which }: Omit<CodexChatProps, "client">) {
   const [id, open] = useOpen(which);
   const [listed, setListed] = useState(false); // on a narrow screen the list is in the way
+  const [at, setAt] = useState<Place | null>(null); // what is to be seen of the one that is open
   const [came, setCame] = useState(false); // only what a person has opened takes the focus
   const scopes = useScopes();
-  const show = useCallback((next: string | null) => {
+  const show = useCallback((next: string | null, place: Place | null = null) => {
     open(next);
+    setAt(place);
     setListed(false);
     setCame(matchMedia("(pointer: fine)").matches); // a touch screen would show its keyboard
   }, [open]);
@@ -66,7 +68,7 @@ function Chat({ workingDirectory = "", pickFolder, openAddress = newTab, notify,
         {id === null ? (
           <Start folder={workingDirectory} scopes={scopes} pickFolder={pickFolder} examples={examples} focus={came} onOpen={show} />
         ) : (
-          <Pane key={id} id={id} scopes={scopes} focus={came} onOpen={show} />
+          <Pane key={id} id={id} at={at} scopes={scopes} focus={came} onOpen={show} />
         )}
       </main>
     </div>

@@ -1,37 +1,48 @@
 /** The conversations, by the folder that they work in. */
 
-import { memo, useMemo, useState } from "react";
+import { type KeyboardEvent, memo, useMemo, useState } from "react";
 
 import type { ConversationInfo } from "../../types.js";
 import { useConversations } from "../index.js";
 import { Problem } from "./action.js";
 import { nameOf } from "./Head.js";
+import { Hits } from "./Hits.js";
+import type { Place } from "./place.js";
+import { useSearch } from "./search.js";
 import { ago, baseName } from "./words.js";
 
 /** Those that are not put away: all who look at them share one list, which is read once for all. */
 export const PRESENT = { archived: false };
 
+const LONGEST = 500; // characters that the server searches for
+
 interface ConversationsProps {
   readonly current: string | null;
-  readonly onOpen: (id: string | null) => void;
+  /** `at`: what of it is to be seen first. */
+  readonly onOpen: (id: string | null, at?: Place | null) => void;
 }
 
 export function Conversations({ current, onOpen }: ConversationsProps) {
   const [archived, setArchived] = useState(false);
   const [wanted, setWanted] = useState("");
+  const [commands, setCommands] = useState(false);
   const { conversations, loading, error, again, hasMore, loadMore } = useConversations(archived ? { archived } : PRESENT);
   const groups = useMemo(() => grouped(conversations, wanted), [conversations, wanted]);
+  const shown = useMemo(() => new Set(groups.flatMap(([, those]) => those.map(({ id }) => id))), [groups]);
+  const search = useSearch(wanted.trim(), commands);
   const now = Date.now();
   return (
-    <>
+    <div className="codex-list-whole" onKeyDown={step}>
       <div className="codex-list-head">
         <button type="button" className="codex-primary" onClick={() => onOpen(null)}>New conversation</button>
         <input
           type="search"
           aria-label="Search conversations"
           placeholder="Search"
+          maxLength={LONGEST}
           value={wanted}
           onChange={({ target }) => setWanted(target.value)}
+          onKeyDown={({ key }) => (key === "Enter" ? search.now() : key === "Escape" && setWanted(""))}
         />
       </div>
       <div className="codex-list-body">
@@ -45,15 +56,26 @@ export function Conversations({ current, onOpen }: ConversationsProps) {
             </ul>
           </section>
         ))}
-        {!loading && groups.length === 0 && <p className="codex-hint">{wanted ? "None fits." : "None yet."}</p>}
-        {hasMore && <button type="button" onClick={() => void loadMore()}>Show older ones</button>}
+        {!wanted && !loading && groups.length === 0 && <p className="codex-hint">None yet.</p>}
+        {!wanted && hasMore && <button type="button" onClick={() => void loadMore()}>Show older ones</button>}
+        {wanted.trim() && <Hits search={search} shown={shown} commands={commands} onCommands={setCommands} onOpen={onOpen} />}
         <Problem error={error} onAgain={again} />
       </div>
       <label className="codex-option codex-list-foot">
         <input type="checkbox" checked={archived} onChange={({ target }) => setArchived(target.checked)} /> Archived
       </label>
-    </>
+    </div>
   );
+}
+
+/** The arrows go from the box to what stands below it, and on from there. */
+function step(event: KeyboardEvent<HTMLElement>): void {
+  const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+  const stops = [...event.currentTarget.querySelectorAll<HTMLElement>("input[type=search], li button")];
+  const next = stops[stops.indexOf(event.target as HTMLElement) + by];
+  if (by === 0 || !stops.includes(event.target as HTMLElement) || !next) return;
+  event.preventDefault();
+  next.focus();
 }
 
 type Group = readonly [folder: string, those: readonly ConversationInfo[]];

@@ -2,7 +2,7 @@
 
 import { memo, type ReactNode, type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { useStickToBottom } from "use-stick-to-bottom";
-import { Virtualizer } from "virtua";
+import { Virtualizer, type VirtualizerHandle } from "virtua";
 
 import type { TurnInfo } from "../../types.js";
 import type { UseConversation } from "../index.js";
@@ -10,6 +10,7 @@ import { Problem, useAction } from "./action.js";
 import { Approval } from "./Approval.js";
 import { Diff } from "./Diff.js";
 import { Item } from "./Item.js";
+import { isAt, type Place, useWay, type Way } from "./place.js";
 import { PlanCard } from "./Plan.js";
 import { type Row, rowsOf } from "./rows.js";
 import { str, turnEnd, turnError, type Json } from "./words.js";
@@ -18,20 +19,29 @@ const ABOVE = 56; // pixels that what stands before the first row takes
 
 interface MessagesProps {
   readonly conversation: UseConversation;
+  /** What is to be brought into view. */
+  readonly at: Place | null;
   readonly scopes: readonly string[] | null;
   /** Drawn after the last row. */
   readonly children?: ReactNode;
 }
 
-export function Messages({ conversation, scopes, children }: MessagesProps) {
-  const { items, turns, approvals, hasOlder, loadOlder, answer } = conversation;
+export function Messages({ conversation, at, scopes, children }: MessagesProps) {
+  const { items, turns, approvals, answered, hasOlder, loadOlder, answer } = conversation;
   const id = conversation.conversation?.id ?? "";
   const folder = conversation.conversation?.working_directory ?? null;
-  const rows = useMemo(() => rowsOf({ items, turns, approvals }), [items, turns, approvals]);
-  const { scrollRef, contentRef, isAtBottom, scrollToBottom } = useStickToBottom({ initial: "instant", resize: "instant" });
+  const rows = useMemo(() => rowsOf({ items, turns, approvals, answered }), [items, turns, approvals, answered]);
+  const { scrollRef, contentRef, isAtBottom, scrollToBottom, stopScroll } = useStickToBottom({ initial: "instant", resize: "instant" });
   const older = useAction(loadOlder);
+  const list = useRef<VirtualizerHandle>(null);
+  const onThere = (index: number) => {
+    stopScroll(); // of the end, which else is kept in view
+    list.current?.scrollToIndex(index, { align: "start", offset: -ABOVE });
+  };
+  const way = useWay({ place: at, rows, hasOlder, onOlder: () => void older.run(), onThere });
   return (
     <div className="codex-messages">
+      <OnTheWay way={way} />
       <div className="codex-scroll" ref={scrollRef} tabIndex={0} role="region" aria-label="Messages">
         <div ref={contentRef} className="codex-column">
           <div className="codex-older" style={{ height: ABOVE }}>
@@ -43,12 +53,17 @@ export function Messages({ conversation, scopes, children }: MessagesProps) {
           </div>
           <Problem error={older.error} />
           <Virtualizer
+            ref={list}
             scrollRef={scrollRef as RefObject<HTMLElement | null>}
             startMargin={ABOVE}
             shift={useGrownAbove(rows)}
             data={rows}
           >
-            {(row) => <RowView key={row.key} row={row} id={id} folder={folder} scopes={scopes} answer={answer} />}
+            {(row) => (
+              <div key={row.key} className={isAt(row, at) ? "codex-found" : undefined}>
+                <RowView row={row} id={id} folder={folder} scopes={scopes} answer={answer} />
+              </div>
+            )}
           </Virtualizer>
           {children}
         </div>
@@ -61,6 +76,19 @@ export function Messages({ conversation, scopes, children }: MessagesProps) {
       <Announced conversation={conversation} />
     </div>
   );
+}
+
+const WAYS: Readonly<Record<Way, string | null>> = {
+  reading: "Looking for what was found …",
+  there: null,
+  far: "What was found lies further back: show older messages.",
+  gone: "What was found is not in this conversation any more.",
+};
+
+/** How far the way to what was found has come. */
+function OnTheWay({ way }: { readonly way: Way | null }) {
+  const words = way && WAYS[way];
+  return words ? <p className="codex-banner" role="status">{words}</p> : null;
 }
 
 /** Whether rows have come before the first one: then what is in view stays where it is. */

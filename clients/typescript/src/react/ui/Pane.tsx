@@ -5,17 +5,20 @@ import { Problem, useAction } from "./action.js";
 import { Composer } from "./Composer.js";
 import { Head } from "./Head.js";
 import { Messages } from "./Messages.js";
+import type { Place } from "./place.js";
 import { Policy, type Policies } from "./Policy.js";
 import { Queue } from "./Queue.js";
 
 interface PaneProps {
   readonly id: string;
+  /** What is to be seen first, where not its end. */
+  readonly at: Place | null;
   readonly scopes: readonly string[] | null;
   readonly focus: boolean;
   readonly onOpen: (id: string | null) => void;
 }
 
-export function Pane({ id, scopes, focus, onOpen }: PaneProps) {
+export function Pane({ id, at, scopes, focus, onOpen }: PaneProps) {
   const conversation = useConversation(id);
   const { conversation: info, status, error, again, reconnecting, send, interrupt } = conversation;
   const patch = usePatch(id);
@@ -29,7 +32,7 @@ export function Pane({ id, scopes, focus, onOpen }: PaneProps) {
       )}
       <Problem error={error} onAgain={again} />
       {info ? (
-        <Messages conversation={conversation} scopes={scopes}>
+        <Messages conversation={conversation} at={at} scopes={scopes}>
           <Working conversation={conversation} />
         </Messages>
       ) : (

@@ -1,7 +1,7 @@
 /** What the next turns run under: model, effort, sandbox, and when Codex asks. */
 
 import type { ConversationInfo, ConversationOptions } from "../../types.js";
-import { useModels } from "./server.js";
+import { useModels } from "../index.js";
 
 export type Policies = Pick<ConversationOptions, "model" | "reasoning_effort" | "sandbox" | "approval_policy">;
 

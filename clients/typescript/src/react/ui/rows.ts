@@ -18,6 +18,7 @@ export interface Shown {
   readonly items: readonly ChatItem[];
   readonly turns: readonly TurnInfo[];
   readonly approvals: readonly Approval[];
+  readonly answered: readonly Approval[];
 }
 
 const made = new WeakMap<object, Row>();
@@ -47,24 +48,24 @@ const approvalRow = (approval: Approval): Row => ({
   approval,
 });
 
-/** All rows, oldest first. */
-export function rowsOf({ items, turns, approvals }: Shown): readonly Row[] {
+/** All rows, oldest first. What has ended stands where it was asked; what waits stands somewhere in any case. */
+export function rowsOf({ items, turns, approvals, answered }: Shown): readonly Row[] {
   const byId = new Map(turns.map((turn) => [turn.turn_id, turn]));
-  const waiting = new Set(approvals);
+  const asked = askedByTurn(approvals, answered);
   const rows: Row[] = [];
-  const ask = (fits: (approval: Approval) => boolean) => {
-    for (const each of waiting) {
-      if (!fits(each)) continue;
-      rows.push(row(each, approvalRow));
-      waiting.delete(each);
-    }
+  const ask = (turn: string | null, item?: string) => {
+    const those = asked.get(turn) ?? [];
+    const fit = item === undefined ? those : those.filter(({ item_id }) => item_id === item);
+    if (fit.length === 0) return;
+    rows.push(...fit.map((each) => row(each, approvalRow)));
+    asked.set(turn, those.filter((each) => !fit.includes(each)));
   };
   items.forEach((item, index) => {
     rows.push(row(item, itemRow));
     const { turn_id: id, item_id } = item;
-    if (item_id) ask((each) => each.turn_id === id && each.item_id === item_id);
+    if (item_id) ask(id, item_id);
     if (items[index + 1]?.turn_id === id) return;
-    ask((each) => each.turn_id === id);
+    ask(id);
     const turn = byId.get(id ?? "");
     byId.delete(id ?? "");
     if (turn) rows.push(...planRow(turn));
@@ -72,6 +73,17 @@ export function rowsOf({ items, turns, approvals }: Shown): readonly Row[] {
   });
   // Turns that say nothing of themselves but how they ended: one that failed before its first item.
   for (const turn of byId.values()) if (turn.status === "failed") rows.push(row(turn, footRow));
-  ask(() => true);
+  for (const each of [...asked.values()].flat()) if (approvals.includes(each)) rows.push(row(each, approvalRow));
   return rows;
+}
+
+/** By turn, in the order in which they were asked. */
+function askedByTurn(approvals: Shown["approvals"], answered: Shown["answered"]): Map<string | null, Approval[]> {
+  const waiting = new Set(approvals.map(({ approval_id: id }) => id));
+  const all = [...answered.filter(({ approval_id: id }) => !waiting.has(id)), ...approvals];
+  const byTurn = new Map<string | null, Approval[]>();
+  for (const each of all.sort((one, other) => one.requested_at.localeCompare(other.requested_at))) {
+    byTurn.set(each.turn_id, [...(byTurn.get(each.turn_id) ?? []), each]);
+  }
+  return byTurn;
 }
