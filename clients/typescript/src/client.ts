@@ -6,7 +6,8 @@ import { createClient, createConfig } from "./generated/client/index.js";
 import { Api, type AuthStatus, type StartLogin, type UploadView } from "./generated/index.js";
 import { Login } from "./login.js";
 import { paged } from "./pages.js";
-import { Transport, type Token } from "./transport.js";
+import { RequestLog } from "./requests.js";
+import { type Call, Transport, type Token } from "./transport.js";
 import type {
   Approval,
   ConversationFilter,
@@ -37,12 +38,17 @@ export interface ClientOptions {
 export class CodexClient {
   /** Every operation of the server, generated from its openapi.json. */
   readonly api: Api;
+  /** What was asked last, without tokens; not what has to do with signing in, which carries keys. */
+  readonly requests = new RequestLog();
   private readonly transport: Transport;
 
   constructor(options: ClientOptions = {}) {
     const baseUrl = options.baseUrl ?? variable("CODEX_HTTP_URL") ?? originHere() ?? DEFAULT_URL;
     const { token = variable("CODEX_HTTP_TOKEN"), patience = 60 } = options;
-    this.transport = new Transport({ baseUrl, token, patience, fetch: options.fetch });
+    const onRequest = (call: Call) => {
+      if (!call.url.startsWith(`${this.baseUrl}/auth`)) this.requests.add(call);
+    };
+    this.transport = new Transport({ baseUrl, token, patience, fetch: options.fetch, onRequest });
     const { fetch, baseUrl: trimmed } = this.transport;
     const config = createConfig({ baseUrl: trimmed, fetch, throwOnError: true });
     this.api = new Api({ client: createClient(config) });

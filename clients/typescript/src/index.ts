@@ -6,6 +6,7 @@ export { Conversation, type CallOptions, type SendOptions } from "./conversation
 export * from "./errors.js";
 export type { FollowOptions } from "./follow.js";
 export { Login } from "./login.js";
+export type { MadeRequest, RequestLog } from "./requests.js";
 export { parts, type SnippetPart } from "./snippet.js";
 export { older, reduce, type State } from "./state.js";
 export { Events, Turn, type EventsOptions } from "./streams.js";

@@ -24,6 +24,8 @@ export interface TransportOptions {
   readonly patience: number;
   /** What makes the requests; the global `fetch` by default. */
   readonly fetch?: typeof fetch | undefined;
+  /** Told of each request, but not of streams, before it is made and without the token. */
+  readonly onRequest?: ((call: Call) => void) | undefined;
 }
 
 /** A request as a value, so that it can be made again. */
@@ -48,6 +50,7 @@ export class Transport {
   readonly fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const request = new Request(input, init);
     const call = await callOf(request);
+    this.options.onRequest?.(call);
     const attempts = new Attempts(this.contact, isRepeatable(call));
     for (;;) {
       try {

@@ -11,6 +11,7 @@ import type {
   Approval,
   ConversationFilter,
   ConversationInfo,
+  Event,
   LoginInfo,
   QueuedMessage,
   Retrying,
@@ -113,6 +114,25 @@ function actionsOf({ conversation, loadOlder, again }: ConversationStore) {
     takeBack: conversation.takeBack.bind(conversation),
     reorder: conversation.reorder.bind(conversation),
   };
+}
+
+// --- its events ------------------------------------------------------------------------------------
+
+/** The events of a conversation as they came. */
+export interface UseEvents {
+  /** The newest 500, oldest first, with some that there were before; those of the server among them. */
+  readonly events: readonly Event[];
+  readonly error: Error | null;
+  readonly reconnecting: boolean;
+  readonly again: () => void;
+}
+
+/** Look at the events of a conversation as they come, for those who look into what goes on. */
+export function useEvents(id: string): UseEvents {
+  const stores = useStores();
+  const store = useMemo(() => stores.events(id), [stores, id]);
+  const view = useSyncExternalStore(store.subscribe, store.getView, store.getView);
+  return { events: view.data ?? NONE, error: view.error, reconnecting: view.connection === "lost", again: store.again };
 }
 
 // --- the list --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import { CodexClient } from "../client.js";
 import type { ConversationFilter } from "../types.js";
 import { AccountStore } from "./account.js";
 import { ConversationStore } from "./conversation.js";
+import { EventsStore } from "./events.js";
 import { Hub } from "./hub.js";
 import { ListStore } from "./list.js";
 import { UsageStore } from "./usage.js";
@@ -22,6 +23,7 @@ import { UsageStore } from "./usage.js";
 export class Stores {
   private readonly conversations = new Map<string, ConversationStore>();
   private readonly lists = new Map<string, ListStore>();
+  private readonly logs = new Map<string, EventsStore>();
 
   private readonly hub: Hub;
   readonly account: AccountStore;
@@ -37,6 +39,10 @@ export class Stores {
     const make = (idle: () => void) =>
       new ConversationStore(this.client.conversation(id), this.hub, idle);
     return kept(this.conversations, id, make);
+  }
+
+  events(id: string): EventsStore {
+    return kept(this.logs, id, (idle) => new EventsStore(id, this.client, this.hub, idle));
   }
 
   list(filter: string): ListStore {

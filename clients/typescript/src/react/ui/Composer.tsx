@@ -1,4 +1,4 @@
-/** Where a message is written: text, images by paste and drop, files by @name. */
+/** Where a message is written: text, images by paste and drop, files by @name; and commands, after an !. */
 
 import {
   type ClipboardEvent,
@@ -17,6 +17,7 @@ import { useCodex } from "../index.js";
 import { Problem, useAction } from "./action.js";
 import { EMPTY, inputOf, useDraft, type Draft } from "./draft.js";
 import { FileMenu, useFileMenu } from "./FileMenu.js";
+import { commandIn, noCommand } from "./shell.js";
 
 type WhileBusy = NonNullable<SendOptions["while_busy"]>;
 
@@ -27,32 +28,45 @@ interface ComposerProps {
   /** Whose draft this is; null where the conversation is not made yet. */
   readonly conversationId: string | null;
   readonly running: boolean;
+  /** What this caller may do; null where it is not known. */
+  readonly scopes: readonly string[] | null;
   /** Whether it takes the focus: where a person has just come here. */
   readonly focus: boolean;
   readonly onSend: (message: Outgoing) => Promise<unknown>;
+  /** Run a command of the person's own. */
+  readonly onCommand: (command: string) => Promise<unknown>;
   readonly onStop?: (() => Promise<unknown>) | undefined;
   /** Drawn beside the buttons. */
   readonly children?: ReactNode;
 }
 
-export function Composer({ conversationId, running, focus, onSend, onStop, children }: ComposerProps) {
+export function Composer({ conversationId, running, scopes, focus, onSend, onCommand, onStop, children }: ComposerProps) {
   const [draft, change] = useDraft(conversationId ?? "new");
   const [whileBusy, setWhileBusy] = useState<WhileBusy>("queue");
   const keyOf = useKeys();
   const input = inputOf(draft);
+  const command = commandIn(draft.text);
+  const lacking = command === null ? null : noCommand(scopes, running);
   const send = useAction(async () => {
     const message = { input, while_busy: whileBusy };
     await onSend({ ...message, input, key: keyOf(JSON.stringify(message)) });
     change(() => EMPTY);
   });
+  const runIt = useAction(async () => {
+    await onCommand(command ?? "");
+    change((before) => (before.attachments.length > 0 ? { ...before, text: "" } : EMPTY));
+  });
   const stop = useAction(async () => onStop?.());
   const attach = useImages(change);
+  const doing = command === null ? send : runIt;
+  const ready = command === null ? input.length > 0 && !attach.busy : command !== "" && lacking === null;
   const submit = () => {
-    if (input.length > 0 && !attach.busy) void send.run();
+    if (ready) void doing.run();
   };
   return (
     <form
       className="codex-composer"
+      data-command={command !== null}
       onSubmit={(event) => {
         event.preventDefault();
         submit();
@@ -65,11 +79,17 @@ export function Composer({ conversationId, running, focus, onSend, onStop, child
         conversationId={conversationId}
         focus={focus}
         draft={draft}
+        isCommand={command !== null}
         onChange={change}
         onSubmit={submit}
         onEscape={() => running && void stop.run()}
         onPaste={attach.onPaste}
       />
+      {command !== null && (
+        <p className="codex-hint" role="status">
+          {lacking ?? "Runs in your shell, without sandbox and without asking. Codex sees it with your next message."}
+        </p>
+      )}
       <div className="codex-actions">
         {children}
         {running && <WhileBusySelect value={whileBusy} onChange={setWhileBusy} />}
@@ -78,11 +98,14 @@ export function Composer({ conversationId, running, focus, onSend, onStop, child
             Stop
           </button>
         )}
-        <button type="submit" className="codex-primary" disabled={input.length === 0 || send.busy || attach.busy}>
-          Send
+        <button type="submit" className="codex-primary" disabled={!ready || doing.busy} title={lacking ?? undefined}>
+          {command === null ? "Send" : "Run"}
         </button>
       </div>
-      <Problem error={attach.error ?? send.error ?? stop.error} onClose={() => [attach, send, stop].forEach((each) => each.forget())} />
+      <Problem
+        error={attach.error ?? doing.error ?? stop.error}
+        onClose={() => [attach, send, runIt, stop].forEach((each) => each.forget())}
+      />
     </form>
   );
 }
@@ -120,13 +143,15 @@ interface TextBoxProps {
   readonly conversationId: string | null;
   readonly focus: boolean;
   readonly draft: Draft;
+  /** A command has no files to be named. */
+  readonly isCommand: boolean;
   readonly onChange: Change;
   readonly onSubmit: () => void;
   readonly onEscape: () => void;
   readonly onPaste: (event: ClipboardEvent) => void;
 }
 
-function TextBox({ conversationId, focus, draft, onChange, onSubmit, onEscape, onPaste }: TextBoxProps) {
+function TextBox({ conversationId, focus, draft, isCommand, onChange, onSubmit, onEscape, onPaste }: TextBoxProps) {
   const box = useRef<HTMLTextAreaElement>(null);
   const listId = useId();
   const menu = useFileMenu({ conversationId, text: draft.text, box, onChange });
@@ -150,14 +175,16 @@ function TextBox({ conversationId, focus, draft, onChange, onSubmit, onEscape, o
         autoFocus={focus}
         rows={1}
         aria-label="Message"
-        placeholder="Message Codex (@ names a file)"
+        placeholder="Message Codex (@ names a file, ! runs a command)"
+        spellCheck={!isCommand}
         aria-autocomplete="list"
         aria-controls={listId}
         aria-activedescendant={menu.hits.length > 0 ? `${listId}-${menu.active}` : undefined}
         value={draft.text}
         onChange={({ target }) => {
           onChange((before) => ({ ...before, text: target.value }));
-          menu.look(target);
+          if (commandIn(target.value) === null) menu.look(target);
+          else menu.close();
         }}
         onKeyDown={onKeyDown}
         onPaste={onPaste}

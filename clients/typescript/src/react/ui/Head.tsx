@@ -13,9 +13,10 @@ interface HeadProps {
   readonly conversation: UseConversation;
   readonly info: ConversationInfo;
   readonly onOpen: (id: string | null) => void;
+  readonly onDeveloper: () => void;
 }
 
-export function Head({ conversation, info, onOpen }: HeadProps) {
+export function Head({ conversation, info, onOpen, onDeveloper }: HeadProps) {
   const [naming, setNaming] = useState(false);
   const [window, show] = useState<"tree" | "delete" | null>(null);
   const { run, busy, error, forget } = useDeeds(info.id);
@@ -39,6 +40,7 @@ export function Head({ conversation, info, onOpen }: HeadProps) {
           <button type="button" disabled={busy} onClick={() => void run((of) => (info.archived ? of.unarchive() : of.archive()))}>
             {info.archived ? "Take out of the archive" : "Archive"}
           </button>
+          <button type="button" onClick={onDeveloper}>Events and requests</button>
           <button type="button" onClick={() => show("delete")}>Delete …</button>
         </div>
       </details>
@@ -66,7 +68,7 @@ function useDeeds(id: string) {
   return useAction(async (deed: (of: Deed) => Promise<unknown>) => deed(client.conversation(id)));
 }
 
-function Facts({ conversation: { status, usage, core }, info }: Omit<HeadProps, "onOpen">) {
+function Facts({ conversation: { status, usage, core }, info }: Pick<HeadProps, "conversation" | "info">) {
   const words = status === "waiting" ? "waits for you" : status === "running" ? "working" : "idle";
   return (
     <div className="codex-facts">

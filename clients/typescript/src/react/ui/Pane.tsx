@@ -1,5 +1,7 @@
 /** One conversation, whole: head, messages, what waits, and where to write. */
 
+import { lazy, Suspense, useState } from "react";
+
 import { type Retrying, useCodex, useConversation, type UseConversation } from "../index.js";
 import { Problem, useAction } from "./action.js";
 import { Composer } from "./Composer.js";
@@ -8,6 +10,9 @@ import { Messages } from "./Messages.js";
 import type { Place } from "./place.js";
 import { Policy, type Policies } from "./Policy.js";
 import { Queue } from "./Queue.js";
+
+/** Few need it: it is loaded when it is opened. */
+const Developer = lazy(async () => ({ default: (await import("./Developer.js")).Developer }));
 
 interface PaneProps {
   readonly id: string;
@@ -21,12 +26,14 @@ interface PaneProps {
 export function Pane({ id, at, scopes, focus, onOpen }: PaneProps) {
   const conversation = useConversation(id);
   const { conversation: info, status, error, again, reconnecting, send, interrupt } = conversation;
+  const client = useCodex();
   const patch = usePatch(id);
+  const [developer, setDeveloper] = useState(false);
   if (status === "deleted") return <Gone onOpen={onOpen} />;
   const running = status === "running" || status === "waiting";
   return (
     <>
-      {info && <Head conversation={conversation} info={info} onOpen={onOpen} />}
+      {info && <Head conversation={conversation} info={info} onOpen={onOpen} onDeveloper={() => setDeveloper(!developer)} />}
       {reconnecting && (
         <p className="codex-banner" role="status">The connection is lost. It comes back by itself; nothing gets lost.</p>
       )}
@@ -38,13 +45,20 @@ export function Pane({ id, at, scopes, focus, onOpen }: PaneProps) {
       ) : (
         <p className="codex-messages codex-hint" role="status">{error ? "" : "Reading …"}</p>
       )}
+      {developer && (
+        <Suspense fallback={<p className="codex-hint" role="status">Loading …</p>}>
+          <Developer conversationId={id} onClose={() => setDeveloper(false)} />
+        </Suspense>
+      )}
       <Queue {...conversation} />
       <Composer
         key={id}
         conversationId={id}
         running={running}
+        scopes={scopes}
         focus={focus}
         onSend={(message) => send(null, message)}
+        onCommand={(command) => client.conversation(id).shell(command)}
         onStop={() => interrupt()}
       >
         <Policy of={info} scopes={scopes} disabled={patch.busy || info === null} onChange={(change) => void patch.run(change)} />

@@ -25,7 +25,8 @@ export function Start({ folder: given, scopes, pickFolder, examples, focus, onOp
   const folder = typed ?? (given || (folders[0] ?? ""));
   const [policies, setPolicies] = useState<Policies>({});
   const begin = useBegin(create, onOpen);
-  const example = useAction((text: string) => begin(folder, policies, inWords(text)));
+  const say = (message: Pick<Outgoing, "input"> & Partial<Outgoing>) => begin(folder, policies, (of) => of.send(null, message));
+  const example = useAction((text: string) => say(inWords(text)));
   return (
     <div className="codex-start">
       <div className="codex-scroll codex-column">
@@ -43,7 +44,14 @@ export function Start({ folder: given, scopes, pickFolder, examples, focus, onOp
         )}
         <Problem error={example.error} onClose={example.forget} />
       </div>
-      <Composer conversationId={null} running={false} focus={focus} onSend={(message) => begin(folder, policies, message)}>
+      <Composer
+        conversationId={null}
+        running={false}
+        scopes={scopes}
+        focus={focus}
+        onSend={say}
+        onCommand={(command) => begin(folder, policies, (of) => of.shell(command))}
+      >
         <Policy of={null} chosen={policies} scopes={scopes} onChange={(change) => setPolicies({ ...policies, ...change })} />
       </Composer>
     </div>
@@ -54,14 +62,14 @@ function inWords(text: string): Pick<Outgoing, "input"> {
   return { input: [{ type: "text", text }] };
 }
 
-/** Makes the conversation, once even where its message has to be sent again, and sends the message. */
+/** Makes the conversation, once even where its message has to be sent again, and does the first thing in it. */
 function useBegin(create: ReturnType<typeof useConversations>["create"], onOpen: (id: string) => void) {
   const made = useRef<{ of: string; conversation: Conversation } | null>(null);
-  return async (folder: string, policies: Policies, message: Pick<Outgoing, "input"> & Partial<Outgoing>) => {
+  return async (folder: string, policies: Policies, first: (of: Conversation) => Promise<unknown>) => {
     const of = JSON.stringify([folder, policies]);
     if (made.current?.of !== of) made.current = { of, conversation: await create(folder, policies) };
     const { conversation } = made.current;
-    await conversation.send(null, message);
+    await first(conversation);
     onOpen(conversation.id);
   };
 }
