@@ -8,6 +8,9 @@ import {
   useConversation,
   type UseConversations,
   useConversations,
+  useEvents,
+  useModels,
+  useScopes,
 } from "codex-http-client/react";
 import { createElement, type FunctionComponent, StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -138,6 +141,7 @@ export const reactTests: Test[] = [
       await answer(approvals[0]?.approval_id ?? "", "decline");
       const after = await page.until(({ status }) => status === "idle");
       equal([after.approvals.length, textOf(after)], [0, "so be it"]);
+      equal(after.answered.map(({ resolution }) => resolution?.decision), ["decline"]);
       page.unmount();
     },
   },
@@ -266,6 +270,25 @@ export const reactTests: Test[] = [
       await page.until((seen) => seen.login !== null);
       await page.now.cancel();
       await page.until((seen) => seen.login === null);
+      page.unmount();
+    },
+  },
+  {
+    name: "useModels and useScopes say what there is to choose from, and useEvents what goes on",
+    run: async (world) => {
+      const { client, id } = await fresh(world);
+      const page = new Mounted(() => ({ models: useModels(), scopes: useScopes(), ...useEvents(id) }), client);
+      const { models, scopes } = await page.until((seen) => seen.models !== null && seen.scopes !== null);
+      ok(models?.some(({ standard, efforts }) => standard && efforts.length > 0), "a model is the standard one");
+      ok(scopes?.includes("drive"), "it may send messages");
+      const reply = `said ${Date.now()}`;
+      await world.expect({ text: [reply] });
+      await client.conversation(id).send("go");
+      const { events } = await page.until((seen) => seen.events.some(({ type }) => type === "turn/completed"));
+      const seqs = events.flatMap(({ seq }) => seq ?? []);
+      equal(seqs, [...new Set(seqs)].sort((one, other) => one - other));
+      ok(client.requests.newest().some(({ method, url }) => method === "POST" && url.endsWith(`/${id}/messages`)), "it was asked");
+      ok(client.requests.newest().every(({ headers }) => !headers.has("Authorization")), "without a token");
       page.unmount();
     },
   },
