@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from contextlib import ExitStack
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -34,10 +35,10 @@ def chat(page: Page, server: Server) -> ChatPage:
 def elevated(page: Page, server: Server) -> ChatPage:
     """A page that came in with a code: it may elevate."""
     code = leave_code(token_file(server.site).with_name("page-codes"))
-    page.goto(f"{server.url}/#code={code}")
+    project = quote(str(server.site.project))
+    page.goto(f"{server.url}/?working_directory={project}#code={code}")
     chat = ChatPage(page)
     expect(chat.loosest).to_be_enabled()
-    chat.folder.fill(str(server.site.project))
     return chat
 
 
@@ -143,9 +144,11 @@ def test_a_request_is_copied_for_curl_without_the_token(browser: Browser, server
         stack.callback(context.close)
         chat = open_chat(context.new_page(), server)
         server.site.provider.expect(Text("one"))
-        chat.say("it's \"quoted\" & $HOME")
+        chat.say('it\'s "quoted" & $HOME')
         expect(chat.foot).to_be_visible()
         chat.choose("Events and requests")
+        ended = panel(chat).get_by_role("listitem").filter(has_text="turn/completed")
+        expect(ended).to_have_count(1)
         chosen = panel(chat).get_by_label("Request", exact=True).locator("option:checked")
         expect(chosen).to_have_text(f"POST /conversations/{chat.id}/messages")
         chat.button("Copy as curl").click()
@@ -156,7 +159,7 @@ def test_a_request_is_copied_for_curl_without_the_token(browser: Browser, server
         assert "Authorization: Bearer $CODEX_HTTP_TOKEN" in words
         assert not [word for word in words if "Cookie" in word or "Idempotency" in word]
         body = json.loads(words[words.index("--data-raw") + 1])
-        assert body["input"] == [{"type": "text", "text": "it's \"quoted\" & $HOME"}]
+        assert body["input"] == [{"type": "text", "text": 'it\'s "quoted" & $HOME'}]
         chat.button("Copy all").click()
         expect(chat.button("Copy all")).to_have_count(0)
         lines = chat.page.evaluate("navigator.clipboard.readText()").splitlines()
@@ -174,7 +177,9 @@ def test_what_signs_in_is_in_no_request(page: Page, site: Site) -> None:
         chat.choose("Events and requests")
         requests = panel(chat).get_by_label("Request", exact=True)
         expect(requests.locator("option").first).to_be_attached()
-        assert not [each for each in requests.locator("option").all_inner_texts() if "/auth" in each]
+        assert not [
+            each for each in requests.locator("option").all_inner_texts() if "/auth" in each
+        ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

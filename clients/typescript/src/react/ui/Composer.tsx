@@ -175,7 +175,7 @@ function TextBox({ conversationId, focus, draft, isCommand, onChange, onSubmit, 
         autoFocus={focus}
         rows={1}
         aria-label="Message"
-        placeholder="Message Codex (@ names a file, ! runs a command)"
+        placeholder="Message Codex (@ file, ! command)"
         spellCheck={!isCommand}
         aria-autocomplete="list"
         aria-controls={listId}
