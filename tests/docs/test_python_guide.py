@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_http_server.testing.answers import Command, Gate, Step, Text
+from codex_http_server.testing.answers import Command, Gate, Patch, Step, Text
 from codex_http_server.testing.requests import ModelRequest
 from tests.docs.test_docs import README, ROOT, blocks, text
 from tests.support.server import Server, start
@@ -35,6 +35,8 @@ def answer(request: ModelRequest) -> Sequence[Step]:
             return [Text("There is one file.", chunk=4)]
         case "Write a file next to the project." if not request.results:
             return [Command("touch ../beside.txt", escalate=True, justification="You asked.")]
+        case "Make a note." if not request.results:
+            return [Patch("*** Begin Patch\n*** Add File: note.txt\n+ferns\n*** End Patch")]
         case "one":
             return [Text(["I begin ", Gate()])]
         case _:

@@ -33,23 +33,9 @@ from tests.support.commands import until
 from tests.support.cutting import Proxy
 from tests.support.images import PNG
 from tests.support.judge import check_reader, check_whole
+from tests.support.sections import Sections
 from tests.support.server import Server, start
 from tests.support.shared import site_at
-
-
-class Sections:
-    """An answer in sections: the model goes on when the end of one was seen."""
-
-    def __init__(self, count: int) -> None:
-        self._gates = {f"end{number} ": Gate(str(number)) for number in range(count)}
-        words = [f"word{number} " for number in range(50)]
-        self.parts = [p for end, gate in self._gates.items() for p in (*words, end, gate)]
-
-    def seen(self, event: Event) -> Event:
-        """Tell it what came."""
-        if event.text in self._gates:
-            self._gates[event.text].open()
-        return event
 
 
 @pytest.fixture(scope="module")

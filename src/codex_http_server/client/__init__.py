@@ -3,8 +3,10 @@
 It knows the HTTP interface and nothing of the server's inside: docs/guides/python.md.
 """
 
-from codex_http_server.client.aio.client import AsyncClient, AsyncConversation
-from codex_http_server.client.aio.streams import AsyncEvents, AsyncTurn
+from codex_http_server.client.aio.client import AsyncClient
+from codex_http_server.client.aio.conversation import AsyncConversation
+from codex_http_server.client.aio.server import AsyncLogin
+from codex_http_server.client.aio.streams import AsyncAllEvents, AsyncEvents, AsyncTurn
 from codex_http_server.client.errors import (
     ApiError,
     ClientError,
@@ -21,8 +23,10 @@ from codex_http_server.client.errors import (
     Unavailable,
     WebhookRefused,
 )
-from codex_http_server.client.sync.client import Client, Conversation
-from codex_http_server.client.sync.streams import Events, Turn
+from codex_http_server.client.sync.client import Client
+from codex_http_server.client.sync.conversation import Conversation
+from codex_http_server.client.sync.server import Login
+from codex_http_server.client.sync.streams import AllEvents, Events, Turn
 from codex_http_server.client.types import (
     Approval,
     ConversationInfo,
@@ -34,11 +38,14 @@ from codex_http_server.client.types import (
 from codex_http_server.client.webhooks import verify_webhook
 
 __all__ = [
+    "AllEvents",
     "ApiError",
     "Approval",
+    "AsyncAllEvents",
     "AsyncClient",
     "AsyncConversation",
     "AsyncEvents",
+    "AsyncLogin",
     "AsyncTurn",
     "Client",
     "ClientError",
@@ -50,6 +57,7 @@ __all__ = [
     "Events",
     "Forbidden",
     "Invalid",
+    "Login",
     "NotAuthorized",
     "NotFound",
     "ProtocolError",

@@ -32,7 +32,8 @@ def _same(answer: Any) -> Any:
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request. `timeout` is how long its answer, or the next piece of it, may take."""
+    """One request. `timeout` is how long its answer, or the next piece of it, may take; `also` is a
+    status that is an answer and no refusal."""
 
     method: str
     path: str
@@ -42,6 +43,7 @@ class Call(Generic[T]):
     params: Query = field(default_factory=dict[str, Any])
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     timeout: float = ANSWER
+    also: int | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -100,6 +102,14 @@ def delete(conversation_id: str, *, force: bool, keep_codex_copy: bool) -> Call[
     return Call("DELETE", within(conversation_id), params=params)
 
 
+def fork(conversation_id: str, options: Mapping[str, Any]) -> Call[Any]:
+    """Start one that begins with what this one had."""
+    body = dict(options)
+    if "working_directory" in body:
+        body["working_directory"] = os.fspath(body["working_directory"])
+    return post(within(conversation_id, "/fork"), body)
+
+
 def conversations(wanted: Mapping[str, Any]) -> Call[Any]:
     """The list of conversations."""
     return Call("GET", "/conversations", params=wanted)
@@ -145,6 +155,11 @@ def waiting(call: Call[Sent], left: float) -> Call[Sent]:
     """The same message, answered when its turn has ended or after a while."""
     seconds = max(0.0, min(left, SLICE))
     return replace(call, params={"wait": seconds} if seconds else {}, timeout=ANSWER + seconds)
+
+
+def retry(conversation_id: str, *, anyway: bool, key: str | None) -> Call[Sent]:
+    """Send the message of the last turn again."""
+    return replace(post(within(conversation_id, "/retry"), {"anyway": anyway}, key), read=Sent.of)
 
 
 def streaming(call: Call[Any]) -> Call[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -234,6 +235,56 @@ class FollowConversation(Follow):
         self.log_id = str(answer["log_id"])
         self._reset = Reset(self._reset_reason, self._read, self.log_id, answer)
         self._reset_reason = None
+
+
+class FollowAll(Follow):
+    """The events of everything after a position. A reader whose position means nothing any more
+    gets a `feed/reset` among them, and goes on from there."""
+
+    def __init__(
+        self, after: str | None, log_id: str | None, wanted: Mapping[str, Any], contact: Contact
+    ) -> None:
+        stream = Call[Any]("GET", "/events", params=wanted, headers=EVENT_STREAM, timeout=QUIET)
+        super().__init__(stream, contact)
+        self.log_id = log_id
+        self.position = None if after == "latest" else after
+        self._latest = after == "latest"
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is known where the reader begins, and in which log."""
+        return self.log_id is not None and not self._latest
+
+    def step(self) -> Step:
+        if not self.placed:
+            return Ask(Call("GET", self._call.path, params={"after": "latest", "limit": 1}))
+        return super().step()
+
+    def _next_call(self) -> Call[Any]:
+        from_here = {} if self.position is None else {"Last-Event-ID": self.position}
+        headers = {**self._call.headers, **from_here}
+        return replace(
+            self._call, headers=headers, params={**self._call.params, "log": self.log_id}
+        )
+
+    def _take(self, event: Event) -> Step | None:
+        if event.type == RESET:
+            self.position, self.log_id = str(event.data["head"]), str(event.data["log_id"])
+            return Deliver(event)
+        if event.position is None:
+            return super()._take(event)
+        self.position = event.position
+        return Deliver(event)
+
+    def _is_last(self, event: Event) -> bool:
+        del event  # others go on where one conversation ends
+        return False
+
+    def answered(self, answer: Any) -> None:
+        self.log_id = self.log_id or str(answer["log_id"])
+        if self._latest:
+            self._latest = False
+            self.position = str(answer["head"])
 
 
 def _event(frame: Frame) -> Event:

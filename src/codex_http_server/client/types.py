@@ -19,7 +19,8 @@ Status = Literal["started", "steered", "queued", "waiting_for_login", "removed",
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `seq` is None for what is not in the log (`core/state`, `message/removed` …).
+    """One event. `seq` is None for what is not in a conversation's log (`core/state`,
+    `message/removed` …), `position` is its place among the events of all conversations.
 
     Draw text from `text`; `data` is the core's own object and changes with the core's version.
     """
@@ -33,6 +34,8 @@ class Event:
     status: str | None
     data: Json
     raw: Json
+    conversation_id: str | None = None
+    position: str | None = None
 
     @classmethod
     def of(cls, raw: Json) -> Event:
@@ -47,6 +50,8 @@ class Event:
             status=raw.get("status"),
             data=raw.get("data") or {},
             raw=raw,
+            conversation_id=raw.get("conversation_id"),
+            position=raw.get("position"),
         )
 
 
@@ -240,6 +245,13 @@ class Approval(TypedDict):
     requested_at: str
     deadline_at: str | None
     resolution: Json | None
+
+
+class AllEventsFilter(TypedDict, total=False):
+    """`conversation`: only these; `account`: then the events of the account and the server too."""
+
+    conversation: list[str]
+    account: bool
 
 
 class QueuedMessage(TypedDict):

@@ -11,7 +11,7 @@ import httpx
 from codex_http_server import __version__
 from codex_http_server.client.attempts import Contact
 from codex_http_server.client.calls import Call
-from codex_http_server.client.errors import ApiError, of_answer
+from codex_http_server.client.errors import ApiError, ConnectionLost, of_answer
 from codex_http_server.client.where import Address, Locator, token_of
 
 T = TypeVar("T")
@@ -55,7 +55,8 @@ class Setup:
 
     def read(self, call: Call[T], answer: httpx.Response) -> T:
         """What a whole answer says. Raises `ApiError`, `ProtocolError`."""
-        self.check(answer)
+        if not _also(call, answer):
+            self.check(answer)
         return call.read(answer.json() if answer.content else None)
 
     def check(self, answer: httpx.Response) -> None:
@@ -65,6 +66,22 @@ class Setup:
             self.contact.met |= isinstance(error, ApiError)
             raise error
         self.contact.met = True
+
+
+def _also(call: Call[Any], answer: httpx.Response) -> bool:
+    """Whether it has the status that is an answer here, and is no problem."""
+    if answer.status_code != call.also:
+        return False
+    body = _json(answer)
+    return isinstance(body, dict) and "code" not in body
+
+
+def broke_off(error: httpx.TransportError) -> ConnectionLost:
+    """What a long answer ends with that ends too soon."""
+    return ConnectionLost(
+        f"The answer broke off: {str(error) or type(error).__name__}.",
+        hint="What has come is not whole. Ask for it again.",
+    )
 
 
 def _json(answer: httpx.Response) -> Any:

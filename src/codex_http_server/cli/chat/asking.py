@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from codex_http_server.cli.chat.screen import DIFF, Screen
 from codex_http_server.client.errors import ApiError, Conflict
-from codex_http_server.client.sync.client import Conversation
+from codex_http_server.client.sync.conversation import Conversation
 from codex_http_server.client.types import Approval, Decision
 
 ALONE: Final = "decline"

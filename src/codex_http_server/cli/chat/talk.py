@@ -15,7 +15,7 @@ from typing import Any, Final
 from codex_http_server.cli.chat.asking import Ask, Asking
 from codex_http_server.cli.chat.screen import Screen
 from codex_http_server.client.errors import ClientError, Conflict, NotFound
-from codex_http_server.client.sync.client import Conversation
+from codex_http_server.client.sync.conversation import Conversation
 from codex_http_server.client.types import Event, Reset
 
 REMOVED: Final = "removed"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, TypeVar
 
 import httpx
@@ -13,10 +13,12 @@ import httpx
 from codex_http_server.client.attempts import Attempts
 from codex_http_server.client.calls import Call
 from codex_http_server.client.errors import ClientError
+from codex_http_server.client.lines import Lines
 from codex_http_server.client.where import Address
-from codex_http_server.client.wire import Setup, pages
+from codex_http_server.client.wire import Setup, broke_off, pages
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class AsyncConnection:
@@ -35,10 +37,13 @@ class AsyncConnection:
 
     async def ask(self, call: Call[T]) -> T:
         """Make a request; again, where that is safe and of use."""
+        return await self._tried(call, self._once)
+
+    async def _tried(self, call: Call[T], once: Callable[[Call[T]], Awaitable[R]]) -> R:
         attempts = Attempts(call, self.contact)
         while True:
             try:
-                return await self._once(call)
+                return await once(call)
             except (httpx.TransportError, ClientError) as error:
                 wait = attempts.after(error)
             await asyncio.sleep(wait)
@@ -58,6 +63,26 @@ class AsyncConnection:
             cursor = page.get("next_cursor")
             if cursor is None:
                 return
+
+    async def pieces(self, call: Call[Any]) -> AsyncGenerator[bytes]:
+        """A long answer as it comes. One that breaks off is not begun anew: `ConnectionLost`."""
+        async with AsyncExitStack() as held:
+            answer = await self._tried(call, lambda call: self.open(call, held))
+            try:
+                async for piece in answer.aiter_bytes():
+                    yield piece
+            except httpx.TransportError as error:
+                raise broke_off(error) from error
+
+    async def lines(self, call: Call[Any]) -> AsyncGenerator[str]:
+        """The same, line by line."""
+        lines = Lines()
+        async with aclosing(self.pieces(call)) as pieces:
+            async for piece in pieces:
+                for line in lines.feed(piece):
+                    yield line
+        for line in lines.end():
+            yield line
 
     async def open(self, call: Call[Any], held: AsyncExitStack) -> httpx.Response:
         """Open a stream, which `held` closes. Raises `ClientError`, `httpx.TransportError`."""

@@ -16,6 +16,7 @@ from codex_http_server.client.follow import (
     Ask,
     Deliver,
     Follow,
+    FollowAll,
     FollowConversation,
     FollowTurn,
     Open,
@@ -113,6 +114,38 @@ class AsyncEvents(_Stream):
     @property
     def log_id(self) -> str | None:
         """The log that `seq` belongs to."""
+        return self._follow.log_id
+
+
+class AsyncAllEvents(_Stream):
+    """The events of all conversations, of the account and the server, for ever. `position` and
+    `log_id` are what to keep for going on later: `events(after=position, log=log_id)`. Where the
+    position means nothing any more comes a `feed/reset`: read anew what you show."""
+
+    _follow: FollowAll
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        found = await self._next()
+        assert isinstance(found, Event)
+        return found
+
+    async def __aenter__(self) -> Self:
+        """Fix where `after="latest"` is, before anything else happens."""
+        while not self._follow.placed:
+            await self._do(self._follow.step())
+        return self
+
+    @property
+    def position(self) -> str | None:
+        """The place of the last event; None where nothing has come from the beginning yet."""
+        return self._follow.position
+
+    @property
+    def log_id(self) -> str | None:
+        """The log that `position` belongs to."""
         return self._follow.log_id
 
 

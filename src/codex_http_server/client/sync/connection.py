@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from typing import Any, TypeVar
 
 import httpx
@@ -14,10 +14,12 @@ import httpx
 from codex_http_server.client.attempts import Attempts
 from codex_http_server.client.calls import Call
 from codex_http_server.client.errors import ClientError
+from codex_http_server.client.lines import Lines
 from codex_http_server.client.where import Address
-from codex_http_server.client.wire import Setup, pages
+from codex_http_server.client.wire import Setup, broke_off, pages
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Connection:
@@ -37,10 +39,13 @@ class Connection:
 
     def ask(self, call: Call[T]) -> T:
         """Make a request; again, where that is safe and of use."""
+        return self._tried(call, self._once)
+
+    def _tried(self, call: Call[T], once: Callable[[Call[T]], R]) -> R:
         attempts = Attempts(call, self.contact)
         while True:
             try:
-                return self._once(call)
+                return once(call)
             except (httpx.TransportError, ClientError) as error:
                 wait = attempts.after(error)
             time.sleep(wait)
@@ -59,6 +64,23 @@ class Connection:
             cursor = page.get("next_cursor")
             if cursor is None:
                 return
+
+    def pieces(self, call: Call[Any]) -> Generator[bytes]:
+        """A long answer as it comes. One that breaks off is not begun anew: `ConnectionLost`."""
+        with ExitStack() as held:
+            answer = self._tried(call, lambda call: self.open(call, held))
+            try:
+                yield from answer.iter_bytes()
+            except httpx.TransportError as error:
+                raise broke_off(error) from error
+
+    def lines(self, call: Call[Any]) -> Generator[str]:
+        """The same, line by line."""
+        lines = Lines()
+        with closing(self.pieces(call)) as pieces:
+            for piece in pieces:
+                yield from lines.feed(piece)
+        yield from lines.end()
 
     def open(self, call: Call[Any], held: ExitStack) -> httpx.Response:
         """Open a stream, which `held` closes. Raises `ClientError`, `httpx.TransportError`."""

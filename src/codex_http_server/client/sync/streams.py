@@ -15,6 +15,7 @@ from codex_http_server.client.follow import (
     Ask,
     Deliver,
     Follow,
+    FollowAll,
     FollowConversation,
     FollowTurn,
     Open,
@@ -112,6 +113,38 @@ class Events(_Stream):
     @property
     def log_id(self) -> str | None:
         """The log that `seq` belongs to."""
+        return self._follow.log_id
+
+
+class AllEvents(_Stream):
+    """The events of all conversations, of the account and the server, for ever. `position` and
+    `log_id` are what to keep for going on later: `events(after=position, log=log_id)`. Where the
+    position means nothing any more comes a `feed/reset`: read anew what you show."""
+
+    _follow: FollowAll
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        found = self._next()
+        assert isinstance(found, Event)
+        return found
+
+    def __enter__(self) -> Self:
+        """Fix where `after="latest"` is, before anything else happens."""
+        while not self._follow.placed:
+            self._do(self._follow.step())
+        return self
+
+    @property
+    def position(self) -> str | None:
+        """The place of the last event; None where nothing has come from the beginning yet."""
+        return self._follow.position
+
+    @property
+    def log_id(self) -> str | None:
+        """The log that `position` belongs to."""
         return self._follow.log_id
 
 
