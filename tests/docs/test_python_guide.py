@@ -23,20 +23,26 @@ SHORT = next(block for block in blocks(README, "python") if "with Client()" in b
 BLOCKS = text(PAGE).count("```python")
 
 
+# What the model does before it answers.
+FIRST: dict[str, Step] = {
+    "Which files are there?": Command("ls"),
+    "Write a file next to the project.": Command(
+        "touch ../beside.txt", escalate=True, justification="You asked."
+    ),
+    "Make a note.": Patch("*** Begin Patch\n*** Add File: note.txt\n+ferns\n*** End Patch"),
+}
+
+
 def answer(request: ModelRequest) -> Sequence[Step]:
     """What the model says in the examples."""
     asked = request.user_text
+    if asked in FIRST and not request.results:
+        return [FIRST[asked]]
     match asked:
         case "What does this project do?":
             return [Text("It prints a greeting.")]
-        case "Which files are there?" if not request.results:
-            return [Command("ls")]
         case "Which files are there?":
             return [Text("There is one file.", chunk=4)]
-        case "Write a file next to the project." if not request.results:
-            return [Command("touch ../beside.txt", escalate=True, justification="You asked.")]
-        case "Make a note." if not request.results:
-            return [Patch("*** Begin Patch\n*** Add File: note.txt\n+ferns\n*** End Patch")]
         case "one":
             return [Text(["I begin ", Gate()])]
         case _:
