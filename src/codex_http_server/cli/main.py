@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "attack": "attack:attack",
     "open": "open:open_page",
     "chat": "chat.command:chat",
+    "search": "search:search",
+    "export": "export:export",
     "token": "token:app",
     "notify": "notify:app",
 }

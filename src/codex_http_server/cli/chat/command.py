@@ -6,7 +6,6 @@ Exit codes: 0 the turn was completed, 1 it was not or nobody could be asked, 130
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -17,11 +16,9 @@ import typer
 from codex_http_server.cli.chat.screen import Screen
 from codex_http_server.cli.chat.talk import Talk
 from codex_http_server.cli.options import takes
-from codex_http_server.cli.starting import refuse
+from codex_http_server.cli.reaching import Url, client_of, complain
 from codex_http_server.client import Client, ClientError, Conversation
-from codex_http_server.client.where import URL_ENV
-from codex_http_server.errors import StartError
-from codex_http_server.settings import Flags, resolve
+from codex_http_server.settings import Flags
 
 HELP: Final = """\
 Type a message and press Enter. While the agent works, Ctrl-C interrupts it; a second one leaves.
@@ -51,14 +48,7 @@ def chat(
             file_okay=False,
         ),
     ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            "--url",
-            help="Address of the server. Left out: $CODEX_HTTP_URL, or the one"
-            " that runs on the Codex home.",
-        ),
-    ] = None,
+    url: Url = None,
 ) -> None:
     """Talk to the agent in the terminal, through a server that runs.
 
@@ -78,26 +68,16 @@ def chat(
     if message is None and not people:
         message = sys.stdin.read()
     try:
-        with _client(flags, url) as client:
+        with client_of(flags, url, PATIENCE) as client:
             found = _conversation(client, conversation, working_directory or Path.cwd())
             talk = Talk(found, Screen(), _ask if people else None)
             code = _once(talk, message) if message is not None else _chat(talk, found)
     except ClientError as error:
-        _complain(error)
+        complain(error)
         code = 1
     except KeyboardInterrupt:
         code = 130
     raise typer.Exit(code)
-
-
-def _client(flags: Flags, url: str | None) -> Client:
-    """As what is nearest says: --url, --codex-home, the environment, the settings' file."""
-    try:
-        home = resolve(flags, os.environ).codex_home
-    except StartError as error:
-        raise refuse(error) from error
-    given = url or (None if "codex_home" in flags else os.environ.get(URL_ENV))
-    return Client(given, codex_home=None if given else home, patience=PATIENCE)
 
 
 def _ask(prompt: str) -> str:
@@ -149,10 +129,4 @@ def _say(talk: Talk, text: str) -> None:
     try:
         talk.say(text)
     except ClientError as error:
-        _complain(error)
-
-
-def _complain(error: ClientError) -> None:
-    typer.echo(f"codex-http-server: {error}", err=True)
-    if error.hint:
-        typer.echo(f"hint: {error.hint}", err=True)
+        complain(error)

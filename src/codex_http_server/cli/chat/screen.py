@@ -7,24 +7,15 @@ text around; on a terminal they are shown as what they are.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable
 from typing import Final, TextIO
 
+from codex_http_server.cli.cleaning import clean
 from codex_http_server.client.types import Event, Json
 
 OUTPUT: Final = 3  # lines shown of what a command printed
 DIFF: Final = 40  # lines shown of a diff that is to be approved
-# C0 and C1 without line break and tab; what changes the direction of text, or can't be seen.
-CONTROLS: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-)
-
-
-def clean(text: str) -> str:
-    """The text with its control characters spelled out."""
-    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
 
 
 class Screen:
