@@ -116,10 +116,10 @@ def _conversation(server: Server, *, asks: bool) -> tuple[str, str]:
 
 
 def ours() -> list[str]:
-    """Each command of ours that a page shows, without what stands before it on its line."""
+    """Each command of ours that a page shows, without what stands around it on its line."""
     lines = [re.sub(r"(^|\s)#.*", "", line) for block in BLOCKS for line in block.text.splitlines()]
     before = r"(?:\S*/|[A-Z_]+=\S+ |.*\| )?"
-    found = [re.match(rf"{before}{OURS}(?:\s+(.*))?$", line) for line in lines]
+    found = [re.match(rf"{before}{OURS}(?:\s+(.*?))?(?: \| .*)?$", line) for line in lines]
     return sorted({(each[1] or "").strip() for each in found if each})
 
 

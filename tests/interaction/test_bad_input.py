@@ -549,3 +549,25 @@ def test_after_all_this_the_server_works(server: Server) -> None:
     server.site.provider.expect(Text("fine"))
     assert server.run(server.conversation())["reply"] == "fine"
     assert httpx.get(server.url + "/ready").status_code == 200
+
+
+def test_a_caller_is_told_what_to_do(server: Server, untouched: None) -> None:
+    """The hints that a stranger meets first."""
+    post = server.client.post
+
+    def hint(answer: httpx.Response) -> str:
+        return answer.json()["hint"]
+
+    typed = post("/conversations", json={"working_directory": "/", "titel": "x"})
+    refused(typed, 422, "invalid_request", field="titel")
+    assert hint(typed) == "Did you mean title for titel?"
+    optional = post("/interrupt", json={"holt": True})
+    assert hint(optional) == "Did you mean hold for holt?"
+    quoted = post("/conversations", content=b"{'a': 1}", headers=JSON)
+    assert "line 1, column 2" in refused(quoted, 400, "bad_request")["detail"]
+    assert "single quotes" in hint(quoted)
+    assert "GET /conversations" in hint(server.client.get(f"/conversations/{UNKNOWN}"))
+    assert "/openapi.json" in hint(server.client.get("/convesations"))
+    assert hint(server.client.put("/conversations")) == "There is GET, POST."
+    shell = post(f"/conversations/{UNKNOWN}/shell", json={"command": "ls"})
+    assert "token create --scope read,drive,approve,elevate`" in hint(shell)

@@ -205,7 +205,7 @@ def test_no_such_conversation(server: Server) -> None:
     done = run(server, "export", "no-such-id")
     assert (done.returncode, done.stdout) == (3, "")
     assert "[conversation_not_found]" in done.stderr
-    assert "hint: " in done.stderr
+    assert "hint: codex-http-server search" in done.stderr
 
 
 @pytest.mark.parametrize("command", [["export", "an-id"], ["search", "x"]])
@@ -213,6 +213,7 @@ def test_no_server(site: Site, command: list[str]) -> None:
     done = run_cli(*command, environment=site.environment())
     assert (done.returncode, done.stdout) == (3, "")
     assert "No server runs" in done.stderr
+    assert "--url" in done.stderr
     done = run_cli(*command, "--url", "http://127.0.0.1:9", environment=site.environment())
     assert done.returncode == 3
     assert "hint: " in done.stderr

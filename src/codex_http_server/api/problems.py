@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from codex_http_server import errors
+from codex_http_server.api import wording
 from codex_http_server.errors import (
     InvalidToken,
     ServerError,
@@ -29,6 +30,7 @@ from codex_http_server.logs import get_logger, redact_value
 log = get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+QUOTES: Final = 'In a shell, put the JSON between single quotes: -d \'{"message": "hi"}\''
 
 STATUS: Final[dict[str, int]] = {
     "bad_request": 400,
@@ -166,22 +168,20 @@ async def on_server_error(request: Request, error: Exception) -> Response:
 async def on_invalid(request: Request, error: Exception) -> Response:
     """Input that does not fit the schema: 400 if it can't be read, else 422 naming the field."""
     assert isinstance(error, RequestValidationError)
-    found: list[dict[str, Any]] = [
-        {"field": _field(each["loc"]), "message": _message(each)} for each in error.errors()
-    ]
-    if any(each["type"] == "json_invalid" for each in error.errors()):
-        return problem(errors.BadRequest("The body is not JSON."), request_id(request))
-    sentence = "; ".join(f"{each['field']}: {each['message']}" for each in found)
-    return problem(errors.Invalid(f"{sentence}.", errors=found), request_id(request))
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        refused: ServerError = errors.BadRequest(wording.not_json(found, error.body), hint=QUOTES)
+    else:
+        named = wording.fields(found)
+        hint = wording.meant(found, _body_of(request))
+        refused = errors.Invalid(wording.sentence(named), hint=hint, errors=named)
+    return problem(refused, request_id(request))
 
 
-def _field(loc: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in loc[1:]) or str(loc[0])
-
-
-def _message(found: dict[str, Any]) -> str:
-    text = str(found["msg"]).removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
+def _body_of(request: Request) -> Any:
+    """The type of the body that the route takes, None if it takes none."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    return None if field is None else field.field_info.annotation
 
 
 async def on_http(request: Request, error: Exception) -> Response:
@@ -189,8 +189,11 @@ async def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path[:200]
     known: dict[int, ServerError] = {
-        404: errors.NotFound(f"There is no route {path}."),
-        405: errors.MethodNotAllowed(f"{request.method} is not a method of {path}."),
+        404: errors.NotFound(f"There is no route {path}.", hint="GET /openapi.json has them all."),
+        405: errors.MethodNotAllowed(
+            f"{request.method} is not a method of {path}.",
+            hint=f"There is {', '.join(_methods(request))}.",
+        ),
     }
     found = known.get(error.status_code, errors.BadRequest(str(error.detail)))
     answer = problem(found, request_id(request))

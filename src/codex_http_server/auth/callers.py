@@ -69,16 +69,21 @@ class Caller:
         if not self.may(scope):
             raise ScopeRequired(
                 f"This needs the scope {scope}, which this caller ({self.via}) does not have.",
-                hint=_HINTS[self.via],
+                hint=_HINTS[self.via].format(create=_create(scope)),
                 scope=str(scope),
             )
 
 
+def _create(scope: Scope) -> str:
+    """The command that makes a token which has this scope, and what goes with it."""
+    more = "" if scope in TOKENLESS else f" --scope read,drive,approve,{scope}"
+    return f"codex-http-server token create{more}"
+
+
 _HINTS: Final = {
-    "local": "Send a token that has it: Authorization: Bearer …; make one with"
-    " `codex-http-server token create`.",
-    "token": "Use a token that has it; `codex-http-server token create` makes one.",
-    "page": "Send a token that has it; `codex-http-server token create` makes one.",
+    "local": "Send a token that has it: Authorization: Bearer …; make one with `{create}`.",
+    "token": "Use a token that has it; `{create}` makes one.",
+    "page": "Send a token that has it; `{create}` makes one.",
     "ticket": "A ticket opens one event stream and nothing else.",
     "none": "Send one: Authorization: Bearer …; `codex-http-server token create` makes one. The"
     " page gets its own way in by `codex-http-server open`.",

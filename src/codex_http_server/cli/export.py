@@ -88,7 +88,7 @@ def _conversation(client: Client, given: str) -> Conversation:
     try:
         found.get()
     except NotFound as error:
-        error.hint = error.hint or "codex-http-server search WORD finds conversations."
+        error.hint = "codex-http-server search WORD finds conversations."
         raise
     return found
 

@@ -10,12 +10,13 @@ from typing import Annotated, Final
 import typer
 
 from codex_http_server.cli.starting import refuse
-from codex_http_server.client import Client, ClientError
+from codex_http_server.client import Client, ClientError, ServerNotFound
 from codex_http_server.client.where import URL_ENV
 from codex_http_server.errors import StartError
 from codex_http_server.settings import Flags, resolve
 
 PATIENCE: Final = 10.0  # seconds for a server that is started anew
+ELSEWHERE: Final = "Start one: codex-http-server; or name another: --url, CODEX_HTTP_URL."
 UNANSWERED: Final = 3  # the server can't be reached, or refused
 
 Url = Annotated[
@@ -54,5 +55,6 @@ def asking(flags: Flags, url: str | None) -> Generator[Client]:
 def complain(error: ClientError) -> None:
     """Say what is wrong and what to do, on stderr."""
     typer.echo(f"codex-http-server: {error}", err=True)
-    if error.hint:
-        typer.echo(f"hint: {error.hint}", err=True)
+    hint = ELSEWHERE if isinstance(error, ServerNotFound) else error.hint
+    if hint:
+        typer.echo(f"hint: {hint}", err=True)

@@ -24,6 +24,7 @@ class ConversationNotFound(NotFound):
 
     code = "conversation_not_found"
     title = "No such conversation"
+    advice = "GET /conversations lists those that there are."
 
 
 class TurnNotFound(NotFound):

@@ -10,12 +10,13 @@ class ServerError(Exception):
 
     code: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
+    advice: ClassVar[str | None] = None  # the hint, where no better one is given
     retry_after: int = 0  # seconds; 0 where trying again is no use
 
     def __init__(self, detail: str, *, hint: str | None = None, **extra: Any) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.hint = hint
+        self.hint = hint or self.advice
         self.extra = extra
 
 

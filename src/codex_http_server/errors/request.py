@@ -17,6 +17,7 @@ class BadCursor(BadRequest):
 
     code = "bad_cursor"
     title = "Not a cursor of this server"
+    advice = "Hand back, unchanged, what an answer of this route gave; or begin anew without it."
 
 
 class Invalid(ServerError):
