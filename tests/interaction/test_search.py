@@ -101,7 +101,7 @@ def test_a_retried_message_is_found_once(server: Server) -> None:
 
 def test_commands_are_found_only_where_that_is_asked(server: Server) -> None:
     here = server.conversation()
-    server.site.provider.expect(Command("echo pang''olin"))
+    server.site.provider.expect(Command("printf '\\033[31mpang\\033[0molin\\n'"))
     say(server, here, "run it", "Done.")
     assert search(server, "pangolin") == []
     (hit,) = search(server, "pangolin", kind=["command", "output"])

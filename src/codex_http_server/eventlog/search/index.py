@@ -20,7 +20,7 @@ from codex_http_server.logs import get_logger
 
 log = get_logger(__name__)
 
-VERSION: Final = "1"  # with another the index is made anew: raise it with what text.py does
+VERSION: Final = "2"  # with another the index is made anew: raise it with what text.py does
 STEP: Final = 0.004  # seconds of a step; a row that has been begun comes on top
 WINDOW: Final = 4096  # events looked at in a step
 PAGES: Final = 32  # of the index that are rubbed out in a step

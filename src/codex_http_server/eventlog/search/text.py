@@ -37,6 +37,10 @@ _ALONE: Final = (
 )
 _EDGE: Final = re.compile(f"(?<=[{_ALONE}])(?=[^\\s{BREAK}])|(?<=[^\\s{BREAK}])(?=[{_ALONE}])")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# What a terminal takes for colours, places and titles; it would stick to the word behind it.
+_TERMINAL: Final = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,1000}(?:\x07|\x1b\\)|[ -/]*[0-~])"
+)
 _IS_ALONE: Final = re.compile(f"[{_ALONE}]")
 
 
@@ -82,7 +86,7 @@ def of_item(kind: str, item_type: str, reason: str | None, data: bytes) -> Colum
             found = {"answer": _read(data, _Answer).text}
         case "commandExecution":
             ran = _read(data, _Command)
-            found = {"command": ran.command, "output": _ends(ran.aggregatedOutput or "")}
+            found = {"command": ran.command, "output": _output(ran.aggregatedOutput or "")}
         case "fileChange":
             found = {"file": "\n".join(each.path for each in _read(data, _Changes).changes)}
         case _:
@@ -114,6 +118,11 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", _CONTROL.sub(" ", text))
 
 
+def plain(output: str) -> str:
+    """A command's output as a terminal shows it, without colours."""
+    return _TERMINAL.sub("", output) if "\x1b" in output else output
+
+
 def has_word(text: str) -> bool:
     """Whether there is anything in it that is indexed: a letter, a digit, a symbol."""
     return any(each.isalnum() for each in text) or _IS_ALONE.search(text) is not None
@@ -126,9 +135,14 @@ def _prepared(found: Columns) -> Columns:
     return prepared
 
 
-def _ends(text: str) -> str:
-    half = OUTPUT_MAX // 2
-    return text if len(text) <= OUTPUT_MAX else f"{text[:half]}\n…\n{text[-half:]}"
+def _output(output: str) -> str:
+    """Its ends, twice: what is between them need not be read for colours."""
+    return _ends(plain(_ends(output, 4 * OUTPUT_MAX)), OUTPUT_MAX)
+
+
+def _ends(text: str, most: int) -> str:
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]}\n…\n{text[-half:]}"
 
 
 def _read(data: bytes, shape: type[T]) -> T:
