@@ -214,6 +214,8 @@ def test_no_server(site: Site, command: list[str]) -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert "No server runs" in done.stderr
     assert "--url" in done.stderr
+    done = run_cli(*command, "--url", "127.0.0.1:9", environment=site.environment())
+    assert (done.returncode, "like http://127.0.0.1:3032" in done.stderr) == (3, True)
     done = run_cli(*command, "--url", "http://127.0.0.1:9", environment=site.environment())
     assert done.returncode == 3
     assert "hint: " in done.stderr

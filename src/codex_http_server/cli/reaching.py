@@ -10,8 +10,8 @@ from typing import Annotated, Final
 import typer
 
 from codex_http_server.cli.starting import refuse
-from codex_http_server.client import Client, ClientError, ServerNotFound
-from codex_http_server.client.where import URL_ENV
+from codex_http_server.client import Client, ClientError
+from codex_http_server.client.where import START, URL_ENV
 from codex_http_server.errors import StartError
 from codex_http_server.settings import Flags, resolve
 
@@ -55,6 +55,6 @@ def asking(flags: Flags, url: str | None) -> Generator[Client]:
 def complain(error: ClientError) -> None:
     """Say what is wrong and what to do, on stderr."""
     typer.echo(f"codex-http-server: {error}", err=True)
-    hint = ELSEWHERE if isinstance(error, ServerNotFound) else error.hint
+    hint = ELSEWHERE if error.hint == START else error.hint
     if hint:
         typer.echo(f"hint: {hint}", err=True)

@@ -19,7 +19,7 @@ from codex_http_server.places import locate
 
 URL_ENV: Final = "CODEX_HTTP_URL"
 TOKEN_ENV: Final = "CODEX_HTTP_TOKEN"  # noqa: S105 # the name of a variable
-_START: Final = "Start one (codex-http-server), or name another: base_url, or CODEX_HTTP_URL."
+START: Final = "Start one (codex-http-server), or name another: base_url, or CODEX_HTTP_URL."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,14 @@ class Locator:
         try:
             found: Any = json.loads(path.read_bytes())
         except OSError:
-            raise ServerNotFound(f"No server runs on {self._home}.", hint=_START) from None
+            raise ServerNotFound(f"No server runs on {self._home}.", hint=START) from None
         except ValueError:
             found = None
         match found:
             case {"url": str(url)}:
                 return url
             case _:
-                raise ServerNotFound(f"{path} can't be read as what a server writes.", hint=_START)
+                raise ServerNotFound(f"{path} can't be read as what a server writes.", hint=START)
 
 
 def address_of(url: str) -> Address:

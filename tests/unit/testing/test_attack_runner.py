@@ -98,3 +98,4 @@ async def test_a_server_that_is_not_there_is_told_from_one_that_refuses() -> Non
     with pytest.raises(CannotStart) as failure:
         await run(Stage(target(f"http://127.0.0.1:{port}")), ())
     assert not failure.value.reached
+    assert f":{port}: Connection refused. Another: --base-url." in str(failure.value)

@@ -62,7 +62,8 @@ async def run(stage: Stage, attacks: Sequence[Attack], within: float = WITHIN) -
         honest = await _look_first(stage)
     except Unreachable as error:
         if not (error.denied and stage.who == "nobody"):
-            raise CannotStart(f"{stage.target.url}: {error}", reached=False) from None
+            detail = f"No server can be reached at {stage.target.url}: {error}."
+            raise CannotStart(f"{detail} Another: --base-url.", reached=False) from None
         outcome.findings.append(Finding("peers", "connection", "All of it.", held(_DENIED), 0))
         return outcome
     before = await _head(stage)

@@ -26,8 +26,14 @@ class Unreachable(Exception):
     """No connection could be made. `denied`: this process may not make one."""
 
     def __init__(self, reason: OSError) -> None:
-        super().__init__(reason.strerror or str(reason) or type(reason).__name__)
+        super().__init__(_said(reason) or type(reason).__name__)
         self.denied = isinstance(reason, PermissionError)
+
+
+def _said(reason: OSError) -> str:
+    if isinstance(reason, ConnectionError) and reason.errno:
+        return os.strerror(reason.errno)  # asyncio's own is "Connect call failed (…)"
+    return reason.strerror or str(reason)
 
 
 class Line(asyncio.Protocol):
