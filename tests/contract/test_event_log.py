@@ -465,6 +465,26 @@ async def test_a_page_ends_early_where_it_is_large(
     assert (seqs(found.items), found.before, found.after) == ([7], 1, 4)
 
 
+async def test_a_page_of_events_ends_early_where_it_is_large_and_none_is_passed_over(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await talk(shelf, 3)
+    whole = await shelf.log.read("a", 0, 1000)
+    everything = await shelf.log.read_all(0, 1000)
+    most = sum(len(event.data) for event in whole[:3])
+    monkeypatch.setattr(history, "PAGE_BYTES", most)
+    assert await shelf.log.read("a", 0, 1000) == whole[:3]
+    assert await shelf.log.read("a", 0, 2) == whole[:2]
+    found: list[Event] = []
+    while page := await shelf.log.read("a", found[-1].seq if found else 0, 1000):
+        found += page
+    assert found == whole
+    found.clear()
+    while page := await shelf.log.read_all(found[-1].position if found else 0, 1000):
+        found += page
+    assert found == everything
+
+
 async def test_turns_are_paged_with_what_belongs_to_each(shelf: Shelf) -> None:
     await talk(shelf, 3)  # turns start at 1, 10, 19
     await shelf.put("a", drafts.turn_started("open"))

@@ -219,11 +219,13 @@ class EventLog(Protocol):
         ...
 
     async def read(self, conversation_id: str, after: int, limit: int) -> list[Event]:
-        """Committed events of one conversation after `after`, oldest first."""
+        """Committed events of one conversation after `after`, oldest first. A page that is large
+        ends before `limit`: only an empty one says that there are no more."""
         ...
 
     async def read_all(self, after: int, limit: int) -> list[Event]:
-        """Committed events of all conversations and the server after position `after`."""
+        """Committed events of all conversations and the server after position `after`, in such
+        pages as well."""
         ...
 
     async def snapshot(

@@ -10,6 +10,7 @@ import heapq
 import sqlite3
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
+from itertools import islice
 from typing import Final, NamedTuple
 
 from codex_http_server.eventlog import rows
@@ -129,6 +130,18 @@ def _range(place: Place, kind: str, turn_id: str | None) -> _Range:
     return OF_TURN, (place.num, turn_id, kind)
 
 
+def bounded(events: Iterable[Event]) -> list[Event]:
+    """These, but for what is left when they have `PAGE_BYTES`."""
+    found: list[Event] = []
+    size = 0
+    for event in events:
+        found.append(event)
+        size += len(event.data)
+        if size >= PAGE_BYTES:
+            break
+    return found
+
+
 def _page(place: Place, ranges: Iterable[_Range], span: Span, limit: int) -> list[Event]:
     """Oldest first: the newest before `span.before`, or the oldest after `span.after`. It ends
     early where it is large: an item can be a megabyte."""
@@ -136,13 +149,8 @@ def _page(place: Place, ranges: Iterable[_Range], span: Span, limit: int) -> lis
     seek = f"seq > ? AND seq < ? ORDER BY seq {'DESC' if back else ''} LIMIT ?"
     bounds = (span.after or 0, span.before, limit)
     streams = [place.stream(f"{where} AND {seek}", (*of, *bounds)) for where, of in ranges]
-    found: list[Event] = []
-    size = 0
-    for event in heapq.merge(*streams, key=lambda event: event.seq, reverse=back):
-        found.append(event)
-        size += len(event.data)
-        if len(found) == limit or size >= PAGE_BYTES:
-            break
+    merged = heapq.merge(*streams, key=lambda event: event.seq, reverse=back)
+    found = bounded(islice(merged, limit))
     for stream in streams:
         stream.close()
     return found[::-1] if back else found

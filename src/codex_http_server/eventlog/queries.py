@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from typing import Any, Final, Protocol, TypeVar
 
 from codex_http_server.errors import SearchUnavailable
@@ -79,9 +80,14 @@ class Queries:
         if not conv:
             return []
         sql = f"{SELECT} WHERE conv = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
-        return await self._events(
-            sql, (conv, after, self._heads.get(conv, 0), limit), conversation_id
-        )
+        values = (conv, after, self._heads.get(conv, 0), limit)
+
+        def query(connection: sqlite3.Connection) -> list[Event]:
+            with closing(connection.execute(sql, values)) as found:
+                read = (rows.event_of(row, conversation_id, self.log_tag) for row in found)
+                return history.bounded(read)
+
+        return await self._reader.read(query)
 
     async def read_all(self, after: int, limit: int) -> list[Event]:
         names = {num: uid for uid, num in self._nums.items()}
@@ -89,16 +95,9 @@ class Queries:
         upto = self._committed_position
 
         def query(connection: sqlite3.Connection) -> list[Event]:
-            found = connection.execute(sql, (after, upto, limit))
-            return [rows.event_of(row, names.get(row[1]), self.log_tag) for row in found]
-
-        return await self._reader.read(query)
-
-    async def _events(
-        self, sql: str, values: tuple[object, ...], conversation_id: str
-    ) -> list[Event]:
-        def query(connection: sqlite3.Connection) -> list[Event]:
-            return self._run(connection, sql, values, conversation_id)
+            with closing(connection.execute(sql, (after, upto, limit))) as found:
+                read = (rows.event_of(row, names.get(row[1]), self.log_tag) for row in found)
+                return history.bounded(read)
 
         return await self._reader.read(query)
 
