@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import os
 import stat
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import psutil
@@ -25,27 +27,25 @@ LOOK: Final = 1.0  # seconds between looks at the parent
 async def watch_parent(stop: Callable[[], None]) -> None:
     """Call `stop` once stdin has ended or the parent is gone. Runs until then, or cancelled."""
     parent, ended = _identity(os.getppid()), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    piped = _is_pipe(0)
-    if piped:
-        loop.add_reader(0, _read, ended)
-    try:
-        while not ended.is_set() and _identity(os.getppid()) == parent:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
-                    await ended.wait()
-    finally:
-        if piped:
-            loop.remove_reader(0)
+    if _is_pipe(0):
+        end = partial(asyncio.get_running_loop().call_soon_threadsafe, ended.set)
+        threading.Thread(target=_read, args=(end,), name="stdin", daemon=True).start()
+    while not ended.is_set() and _identity(os.getppid()) == parent:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK):
+                await ended.wait()
     log.info("the parent is gone", stdin_ended=ended.is_set())
     stop()
 
 
-def _read(ended: asyncio.Event) -> None:
-    """What comes on stdin means nothing; its end does."""
-    if not os.read(0, 65536):
-        asyncio.get_running_loop().remove_reader(0)
-        ended.set()
+def _read(end: Callable[[], object]) -> None:
+    """What comes on stdin means nothing; its end does. In a thread: no event loop of Windows can
+    wait for a pipe."""
+    with contextlib.suppress(OSError):  # closed
+        while os.read(0, 65536):
+            pass
+    with contextlib.suppress(RuntimeError):  # the server has ended before
+        end()
 
 
 def _is_pipe(descriptor: int) -> bool:

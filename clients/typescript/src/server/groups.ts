@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const POSIX = process.platform !== "win32";
 export const GRACE = 6_000; // milliseconds that one gets to end by itself
+const DEATH = 2_000; // milliseconds for the system to bury one that was killed
 const LOOK = 50; // milliseconds between looks at a process that is no child of ours
 
 /** A signal for a process (SIGTERM) or for its whole group (SIGKILL). It may be gone already. */
@@ -21,12 +22,19 @@ export function signal(pid: number, name: "SIGTERM" | "SIGKILL"): void {
   }
 }
 
-/** Ask a process that is no child of ours to end, and see to it that it does. */
+/** Ask a process that is no child of ours to end, and see to it that it does. Resolves when it is gone. */
 export async function endGroup(pid: number, isGone: () => Promise<boolean>): Promise<void> {
   signal(pid, "SIGTERM");
-  for (let waited = 0; waited < GRACE; waited += LOOK) {
-    if (await isGone()) return;
+  if (await within(GRACE, isGone)) return;
+  signal(pid, "SIGKILL");
+  await within(DEATH, isGone);
+}
+
+/** Whether it comes to be so within some milliseconds. */
+async function within(limit: number, isSo: () => Promise<boolean>): Promise<boolean> {
+  for (let waited = 0; waited < limit; waited += LOOK) {
+    if (await isSo()) return true;
     await sleep(LOOK);
   }
-  signal(pid, "SIGKILL");
+  return false;
 }
