@@ -147,6 +147,7 @@ def test_the_queue_is_changed(server: Server, conversation: Conversation) -> Non
     gate = Gate()
     server.site.provider.expect(Text([gate]))
     conversation.send("first")
+    gate.wait_reached()  # else the interrupt may come before the model is asked, and leave it this
     waiting = [conversation.send(f"number {n}").submit_id for n in range(10)]
     with pytest.raises(Conflict) as refused:
         conversation.send("not now", while_busy="reject")
