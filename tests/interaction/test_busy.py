@@ -16,6 +16,14 @@ from tests.support.server import Server, Site
 pytestmark = pytest.mark.lent
 
 
+def judge(server: Server, conversation: str, reader: Reader) -> None:
+    """All has one end, and the reader gets all that the log has by now."""
+    log = server.events(conversation)
+    reader.wait(lambda e: e.get("seq") == log[-1]["seq"])
+    check_whole(log)
+    check_reader(reader.events, log)
+
+
 @contextmanager
 def answering(server: Server, site: Site) -> Iterator[tuple[str, Gate, Reader]]:
     """A conversation whose turn stands in the middle of an answer."""
@@ -26,9 +34,7 @@ def answering(server: Server, site: Site) -> Iterator[tuple[str, Gate, Reader]]:
         reader.wait(lambda e: e.get("text") == "two ")
         yield conversation, gate, reader
         gate.open()
-    log = server.events(conversation)
-    check_whole(log)
-    check_reader(reader.events, log)
+        judge(server, conversation, reader)
 
 
 @contextmanager
@@ -41,9 +47,7 @@ def commanding(server: Server, site: Site) -> Iterator[tuple[str, Barrier, Reade
         barrier.wait_reached()
         reader.wait_type("item/started", item_type="commandExecution")
         yield conversation, barrier, reader
-    log = server.events(conversation)
-    check_whole(log)
-    check_reader(reader.events, log)
+        judge(server, conversation, reader)
 
 
 def test_a_steer_in_mid_answer_ends_the_open_message_once(server: Server, site: Site) -> None:
