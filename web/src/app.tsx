@@ -46,8 +46,13 @@ interface ChatProps {
 function Chat({ id, onOpen }: ChatProps) {
   const folder = askedFor("working_directory");
   const examples = useDemo(folder) ? EXAMPLES : [];
-  return <CodexChat conversationId={id} onConversation={onOpen} workingDirectory={folder} examples={examples} />;
+  return (
+    <CodexChat conversationId={id} onConversation={onOpen} workingDirectory={folder} examples={examples} signInNote={LOOKING} />
+  );
 }
+
+/** For who has no login yet. */
+const LOOKING = <>Only looking? <code>codex-http-server demo</code> shows all of this without a login.</>;
 
 /** What the model of the offline demo understands. */
 const EXAMPLES = ["show me what you can do", "list the files", "create a file notes.txt with some text", "run echo hello"];

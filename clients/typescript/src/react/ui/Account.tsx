@@ -1,6 +1,6 @@
 /** Who is signed in, and the whole way to get there. */
 
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 
 import type { LoginInfo } from "../../types.js";
 import { useAccount, type UseAccount } from "../index.js";
@@ -11,10 +11,11 @@ export type OpenAddress = (address: string) => void;
 
 interface SignInProps {
   readonly openAddress: OpenAddress;
+  readonly note?: ReactNode;
 }
 
 /** What is to be done before a message can get through; nothing where nothing is. */
-export function SignIn({ openAddress }: SignInProps) {
+export function SignIn({ openAddress, note }: SignInProps) {
   const { account, login, error, again, signIn, finish, cancel } = useAccount();
   const begin = useAction(async (how: Parameters<UseAccount["signIn"]>[0]) => {
     const { info } = await signIn(how);
@@ -40,6 +41,7 @@ export function SignIn({ openAddress }: SignInProps) {
             </button>
           </div>
           <ApiKey disabled={begin.busy} onKey={(key) => begin.run({ method: "api_key", api_key: key })} />
+          {note && <p className="codex-hint">{note}</p>}
         </>
       )}
       <Problem error={begin.error} />

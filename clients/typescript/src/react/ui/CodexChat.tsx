@@ -1,6 +1,6 @@
 /** The whole chat: the conversations beside the one that is open, signing in, notices. */
 
-import { useCallback, useEffect, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useState } from "react";
 
 import type { CodexClient } from "../../client.js";
 import { CodexProvider, useOptionalCodex, useScopes } from "../index.js";
@@ -24,6 +24,8 @@ export interface CodexChatProps {
   readonly pickFolder?: () => Promise<string | null>;
   /** Opens the address of a login; by default in a new tab. */
   readonly openAddress?: OpenAddress;
+  /** Stands with what asks a person to sign in. */
+  readonly signInNote?: ReactNode;
   /** Shows a notice; by default one of the browser's, where the person has allowed it. */
   readonly notify?: Notify;
   /** First messages that are offered. */
@@ -42,7 +44,7 @@ export function CodexChat({ client, ...props }: CodexChatProps) {
 const newTab: OpenAddress = (address) => void window.open(address, "_blank", "noopener");
 const NONE: readonly string[] = [];
 
-function Chat({ workingDirectory = "", pickFolder, openAddress = newTab, notify, examples = NONE, theme = "auto", ...which }: Omit<CodexChatProps, "client">) {
+function Chat({ workingDirectory = "", pickFolder, openAddress = newTab, signInNote, notify, examples = NONE, theme = "auto", ...which }: Omit<CodexChatProps, "client">) {
   const [id, open] = useOpen(which);
   const [listed, setListed] = useState(false); // on a narrow screen the list is in the way
   const [at, setAt] = useState<Place | null>(null); // what is to be seen of the one that is open
@@ -64,7 +66,7 @@ function Chat({ workingDirectory = "", pickFolder, openAddress = newTab, notify,
       </nav>
       <main className="codex-pane" aria-label="Conversation">
         <button type="button" className="codex-toggle" aria-expanded={listed} aria-label="Conversations" onClick={() => setListed(!listed)}>☰</button>
-        <SignIn openAddress={openAddress} />
+        <SignIn openAddress={openAddress} note={signInNote} />
         {id === null ? (
           <Start folder={workingDirectory} scopes={scopes} pickFolder={pickFolder} examples={examples} focus={came} onOpen={show} />
         ) : (
