@@ -111,12 +111,12 @@ def test_pages_of_turns_walk_all_both_ways(server: Server, talked: str) -> None:
 def test_a_running_turn_is_there_and_has_no_end(server: Server) -> None:
     here, gate = server.conversation(), Gate()
     server.site.provider.expect(Text(["one ", gate, "two"]))
-    sent = server.send(here)
-    gate.wait_reached()
-    (turn,) = page(server, here, "turns")["data"]
-    assert (turn["turn_id"], turn["status"]) == (sent["turn_id"], "inProgress")
-    assert (turn["end_seq"], turn["ended_at"], turn["usage"]) == (None, None, None)
     with server.read(here) as reader:
+        sent = server.send(here)
+        reader.wait(lambda e: e.get("text") == "one ")
+        (turn,) = page(server, here, "turns")["data"]
+        assert (turn["turn_id"], turn["status"]) == (sent["turn_id"], "inProgress")
+        assert (turn["end_seq"], turn["ended_at"], turn["usage"]) == (None, None, None)
         gate.open()
         reader.wait_type("turn/completed")
     assert page(server, here, "turns")["data"][0]["status"] == "completed"
