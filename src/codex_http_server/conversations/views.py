@@ -189,10 +189,14 @@ class _Error(msgspec.Struct):
 
 
 def retrying(event: Happened | None) -> dict[str, Any] | None:
-    """That the core tries its model again, from the `error` that said so."""
+    """That the core tries its model again, from the `error` that said so; without the core's words
+    where a newer one tells them in another shape."""
     if event is None:
         return None
-    error = msgspec.json.decode(event.data, type=_Error).error
+    try:
+        error = msgspec.json.decode(event.data, type=_Error).error
+    except msgspec.MsgspecError:
+        error = {}
     return {"turn_id": event.turn_id, "message": str(error.get("message") or ""), "error": error}
 
 
